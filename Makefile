@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` shows the main job, `make test` proves it. Each builds what it needs in .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test lint types floors wheel check lock clean
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/.ready
+	$(BIN)/driftbreaker demo
+
+test: .venv/.ready
+	$(BIN)/pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.ready
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+floors: .venv/.ready
+	$(BIN)/lint-imports
+
+# The built wheel in an environment of its own: what users get, not what lies in the checkout.
+wheel: .venv/.ready
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --no-isolation --wheel --outdir build/wheel . >/dev/null
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/driftbreaker-*.whl
+	cd build/wheel && venv/bin/python ../../tests/packaging/wheel.py
+
+# Everything CI runs.
+check: test lint types floors wheel
+
+# Rewrites the lock file from pyproject.toml; needs uv.
+lock:
+	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --quiet -o requirements/dev.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis

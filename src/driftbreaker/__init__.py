@@ -1,0 +1,1 @@
+"""A circuit breaker for new code paths, kept in the database you already have."""
