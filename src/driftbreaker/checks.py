@@ -1,0 +1,176 @@
+"""Checks of arguments: each returns the value to use, or raises before anything is sent to the database."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any, TypeGuard
+
+from .clean import MAX_ACTOR, MAX_REASON, clean_text
+from .errors import InvalidArgumentError, NotANumberError
+from .model import Key
+
+MAX_NAME = 200
+MAX_INTEGER = 2**63 - 1
+# A day inside what a datetime can hold: any time zone a server may answer in still fits.
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+MAX_TTL = timedelta(days=36_500)
+
+
+def check_key(name: object, scope: object) -> Key:
+    """Check a breaker's name (1 to 200 characters) and scope (0 to 200), neither with NUL or lone surrogates."""
+    return Key(_identifier(name, "name", 1), _identifier(scope, "scope", 0))
+
+
+def _identifier(value: object, what: str, least: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{what} must be text of {least} to {MAX_NAME} characters, got {_shown(value)}")
+    if not least <= len(value) <= MAX_NAME:
+        raise InvalidArgumentError(
+            f"{what} must have {least} to {MAX_NAME} characters, got {len(value)}: {_shown(value)}"
+        )
+    if clean_text(value, MAX_NAME) != value:
+        raise InvalidArgumentError(f"{what} must not hold NUL or lone surrogates, got {_shown(value)}")
+    return str.__str__(value)
+
+
+def check_score(value: object, what: str = "drift_score") -> float:
+    """Check a score: a finite number >= 0; values above 1 are fine."""
+    score = _as_float(value, what)
+    if not (math.isfinite(score) and score >= 0):
+        raise InvalidArgumentError(f"{what} must be a finite number >= 0, got {_shown(value)}: nothing was counted")
+    return score
+
+
+def check_count(value: object, what: str, least: int) -> int:
+    """Check a whole number from `least` to 2^63 - 1."""
+    if not _is_number(value):
+        raise NotANumberError(f"{what} must be an integer >= {least}, got {_shown(value)}")
+    if not isinstance(value, Integral):
+        raise InvalidArgumentError(f"{what} must be an integer >= {least}, got {_shown(value)}")
+    return _in_range(int(value), what, least)
+
+
+def check_threshold_count(value: object, what: str) -> int:
+    """Check a threshold that counts: an integer >= 1, not a bool, at most 2^63 - 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidArgumentError(f"{what} must be an integer >= 1, got {_shown(value)}")
+    return _in_range(int(value), what, 1)
+
+
+def check_threshold_score(value: object, what: str) -> float:
+    """Check a threshold of scores: a finite number >= 0 (0 is honoured)."""
+    try:
+        score = _as_float(value, what)
+    except NotANumberError as error:
+        raise InvalidArgumentError(str(error)) from None
+    if not (math.isfinite(score) and score >= 0):
+        raise InvalidArgumentError(f"{what} must be a finite number >= 0, got {_shown(value)}")
+    return score
+
+
+def check_flag(value: object, what: str) -> bool:
+    """Check a yes or no: True or False, and nothing that merely looks like it."""
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"{what} must be True or False, got {_shown(value)}")
+    return value
+
+
+def check_ttl(value: object, what: str = "ttl") -> timedelta | None:
+    """Check a time to live: None for none, else more than zero and at most 36,500 days."""
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or not timedelta(0) < value <= MAX_TTL:
+        raise InvalidArgumentError(
+            f"{what} must be a timedelta above zero and up to {MAX_TTL.days} days, or None for no end, "
+            f"got {_shown(value)}"
+        )
+    return value
+
+
+def check_limit(value: object) -> int:
+    """Check a limit of rows: an integer >= 0; 0 asks for nothing."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidArgumentError(f"limit must be an integer >= 0, got {_shown(value)}")
+    return _in_range(int(value), "limit", 0)
+
+
+def check_generation(value: object) -> int | None:
+    """Check a generation: None, or an integer >= 0 as an earlier state named it."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidArgumentError(f"generation must be an integer >= 0 or None, got {_shown(value)}")
+    return _in_range(int(value), "generation", 0)
+
+
+def check_until(value: object, what: str = "until") -> datetime | None:
+    """Check an end: None for none, else a datetime with a time zone; the past is allowed."""
+    return None if value is None else check_instant(value, what)
+
+
+def check_instant(value: object, what: str) -> datetime:
+    """Check an instant: a datetime with a time zone, between year 1 and year 9999; returned in UTC."""
+    if not isinstance(value, datetime):
+        raise InvalidArgumentError(f"{what} must be a datetime with a time zone, got {_shown(value)}")
+    if value.utcoffset() is None:
+        raise InvalidArgumentError(
+            f"{what} must have a time zone, got the naive {_shown(value)}: use datetime.now(UTC) and the like"
+        )
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        utc = LATEST
+    if not EARLIEST <= utc < LATEST:
+        raise InvalidArgumentError(
+            f"{what} must lie between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d} in UTC, got {_shown(value)}"
+        )
+    # Subclasses (pandas.Timestamp) may carry more than a database stores.
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
+
+
+def check_reason(value: object, what: str = "reason") -> str:
+    """Check a reason: any text that is not blank; cleaned, and cut at 4,096 characters."""
+    return _sentence(value, what, MAX_REASON)
+
+
+def check_actor(value: object, what: str = "actor") -> str:
+    """Check an actor: any text that is not blank; cleaned, and cut at 200 characters."""
+    return _sentence(value, what, MAX_ACTOR)
+
+
+def _sentence(value: object, what: str, limit: int) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError(f"{what} must be text that is not blank, got {_shown(value)}")
+    return clean_text(str.__str__(value), limit)
+
+
+def _is_number(value: object) -> TypeGuard[Real | Decimal]:
+    return isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+
+
+def _as_float(value: object, what: str) -> float:
+    if not _is_number(value):
+        raise NotANumberError(f"{what} must be a finite number >= 0, got {_shown(value)}")
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        raise InvalidArgumentError(f"{what} must be a number that fits a float, got {_shown(value)}") from None
+
+
+def _in_range(number: int, what: str, least: int) -> int:
+    if not least <= number <= MAX_INTEGER:
+        raise InvalidArgumentError(f"{what} must be an integer from {least} to 2^63 - 1, got {_shown(number)}")
+    return number
+
+
+def _shown(value: Any) -> str:
+    """Show a refused value in an error message, whatever it is and however long it would print."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  the message matters more than a broken repr
+        text = f"<{type(value).__name__}>"
+    return clean_text(text, 120)

@@ -1,0 +1,48 @@
+"""Listeners: told what happened after the caller's outermost commit, each on its own, best effort."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_logger = logging.getLogger("driftbreaker")
+_listeners: list[Callable[[Event], object]] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a breaker: ``kind`` is a `Change`'s value, or ``"warning"``."""
+
+    kind: str
+    name: str
+    scope: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def listen(listener: Callable[[Event], object]) -> Callable[[], None]:
+    """Call `listener` with every event of this process whose transaction committed.
+
+    Events are dropped on rollback. A listener that raises is logged and disturbs neither the caller nor the other
+    listeners; it must not use the session that just committed. Events are a convenience: counts that must be exact
+    come from the tables. Returns a function that removes the listener.
+    """
+    _listeners.append(listener)
+
+    def remove() -> None:
+        if listener in _listeners:
+            _listeners.remove(listener)
+
+    return remove
+
+
+def emit(events: Iterable[Event]) -> None:
+    """Tell every listener; never raises."""
+    for event in events:
+        _logger.debug("breaker %r scope %r: %s", event.name, event.scope, event.kind)
+        for listener in tuple(_listeners):
+            try:
+                listener(event)
+            except Exception:
+                _logger.exception("a listener of driftbreaker failed on %s of breaker %r", event.kind, event.name)

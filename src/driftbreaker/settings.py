@@ -1,0 +1,170 @@
+"""How a breaker is set up. Code owns settings; the row carries a copy for those who cannot read the code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from .checks import check_flag, check_threshold_count, check_threshold_score, check_ttl
+from .clean import clean_text
+from .errors import InvalidArgumentError
+from .model import Key, Severity
+
+MAX_LABEL = 256
+RESERVED_LABELS = frozenset({"alertname", "severity", "priority", "component", "circuit_breaker", "scope"})
+SEVERITY_LABELS: Mapping[Severity, str] = MappingProxyType(
+    {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
+)
+_LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertSettings:
+    """What a breaker's alert is called and carries.
+
+    `labels` are static labels (service, environment); nothing that differs between replicas, sends or incidents
+    belongs there, or the resolve would not find the alert that it ends. `severities` maps P1 to P3 to the values
+    of the label ``severity``. `runbook_url` and `generator_url` are shown with the alert.
+
+    Raises InvalidArgumentError for a label name that Alertmanager or this library cannot take, and for values
+    that are empty, no text, or above 256 characters.
+    """
+
+    alertname: str = "CandidateDisabled"
+    component: str = "driftbreaker"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    severities: Mapping[Severity, str] = SEVERITY_LABELS
+    runbook_url: str | None = None
+    generator_url: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_label_value("alertname", self.alertname)
+        _check_label_value("component", self.component)
+        for name, value in self.labels.items():
+            if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
+                raise InvalidArgumentError(f"a label's name must match {_LABEL_NAME.pattern}, got {name!r}")
+            if name in RESERVED_LABELS:
+                raise InvalidArgumentError(f"the label {name!r} is set by the breaker itself: choose another name")
+            _check_label_value(name, value)
+        for severity in Severity:
+            _check_label_value(f"severities[{severity}]", self.severities.get(severity))
+        for what in ("runbook_url", "generator_url"):
+            url = getattr(self, what)
+            if url is not None and not (isinstance(url, str) and re.match("https?://[^/]", url)):
+                raise InvalidArgumentError(f"{what} must be an absolute http(s) URL, got {url!r}")
+        # A caller's dictionary may change later; an alert's identity must not.
+        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
+        object.__setattr__(self, "severities", MappingProxyType(dict(self.severities)))
+
+    def labels_for(self, key: Key, severity: Severity) -> dict[str, str]:
+        """Return the full label set of an alert about `key`: its identity, the same on fire and on resolve."""
+        labels = {
+            **self.labels,
+            "alertname": self.alertname,
+            "severity": self.severities[severity],
+            "priority": severity.value,
+            "component": self.component,
+            "circuit_breaker": key.name,
+        }
+        return {**labels, "scope": key.scope} if key.scope else labels
+
+    def to_dict(self) -> dict[str, Any]:
+        """Render as plain data, as stored with the breaker."""
+        return {
+            "alertname": self.alertname,
+            "component": self.component,
+            "labels": dict(self.labels),
+            "severities": {severity.value: label for severity, label in self.severities.items()},
+            "runbook_url": self.runbook_url,
+            "generator_url": self.generator_url,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AlertSettings:
+        """Read back what `to_dict` rendered."""
+        severities = {Severity(name): label for name, label in data["severities"].items()}
+        return cls(**{**data, "severities": severities})
+
+
+def identity_of(labels: Mapping[str, str]) -> str:
+    """Return the identity of a label set: the SHA-256 of its sorted JSON, in hexadecimal."""
+    return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakerSettings:
+    """When a breaker trips, for how long, and what its alert says.
+
+    - `failure_threshold`: bad scores in a row that trip it, an integer >= 1.
+    - `drift_threshold`: a score above it is bad, a finite number >= 0. A score that equals it is not.
+    - `warning_threshold`: a score at or above it that is not bad emits a warning event; None for no warnings.
+    - `schema_error_threshold`: schema errors within a rolling hour that trip it, an integer >= 1.
+    - `auto_disable`: False counts and never trips.
+    - `auto_recover`: False means that no opening ends by itself.
+    - `ttl`: how long a trip lasts before it recovers by itself, kept to the millisecond; None for no end.
+    - `alert`: the alert's names and labels.
+
+    Raises InvalidArgumentError, naming the setting and the value, for anything else.
+    """
+
+    failure_threshold: int = 3
+    drift_threshold: float = 0.2
+    warning_threshold: float | None = 0.15
+    schema_error_threshold: int = 5
+    auto_disable: bool = True
+    auto_recover: bool = True
+    ttl: timedelta | None = timedelta(hours=24)
+    alert: AlertSettings = AlertSettings()
+
+    def __post_init__(self) -> None:
+        check_threshold_count(self.failure_threshold, "failure_threshold")
+        check_threshold_score(self.drift_threshold, "drift_threshold")
+        if self.warning_threshold is not None:
+            check_threshold_score(self.warning_threshold, "warning_threshold")
+        check_threshold_count(self.schema_error_threshold, "schema_error_threshold")
+        check_flag(self.auto_disable, "auto_disable")
+        check_flag(self.auto_recover, "auto_recover")
+        check_ttl(self.ttl)
+        if not isinstance(self.alert, AlertSettings):
+            raise InvalidArgumentError(f"alert must be AlertSettings, got {clean_text(repr(self.alert), 120)}")
+
+    @property
+    def ttl_milliseconds(self) -> int | None:
+        """The time to live in whole milliseconds, rounded up; None for no end."""
+        return None if self.ttl is None else -(-self.ttl // timedelta(milliseconds=1))
+
+    @cached_property
+    def as_json(self) -> str:
+        """The settings as the JSON that a breaker's row carries."""
+        return json.dumps(
+            {
+                "failure_threshold": int(self.failure_threshold),
+                "drift_threshold": float(self.drift_threshold),
+                "warning_threshold": None if self.warning_threshold is None else float(self.warning_threshold),
+                "schema_error_threshold": int(self.schema_error_threshold),
+                "auto_disable": self.auto_disable,
+                "auto_recover": self.auto_recover,
+                "ttl_milliseconds": self.ttl_milliseconds,
+                "alert": self.alert.to_dict(),
+            },
+            sort_keys=True,
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """A short fingerprint of the settings: whoever reads the row sees whether they changed."""
+        return hashlib.sha256(self.as_json.encode()).hexdigest()[:16]
+
+
+def _check_label_value(what: str, value: object) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_LABEL or clean_text(value, MAX_LABEL) != value:
+        raise InvalidArgumentError(
+            f"the label value of {what} must be text of 1 to {MAX_LABEL} characters, got {clean_text(repr(value), 120)}"
+        )

@@ -1,0 +1,172 @@
+"""What SQLite and PostgreSQL say differently, and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Boolean, Column, ColumnElement, Connection, Table, and_, bindparam, func, literal, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import BigInteger, TypeEngine
+
+from ..errors import UnsupportedDatabaseError
+from ..tables import Tables, UTCDateTime
+
+COUNT = BigInteger()
+NOW = bindparam("p_now", type_=UTCDateTime)
+
+
+def value(column: Column[Any], name: str | None = None) -> ColumnElement[Any]:
+    """Return the parameter that binds a value of `column`: ``p_`` and its name."""
+    return bindparam(f"p_{name or column.name}", type_=column.type)
+
+
+def parameter(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return a parameter that belongs to no column."""
+    return bindparam(f"p_{name}", type_=type_)
+
+
+def values_of(table: Table, *left_out: str) -> dict[str, ColumnElement[Any]]:
+    """Return a parameter for every column of `table` but those that the database fills in."""
+    return {column.name: value(column) for column in table.columns if column.name not in left_out}
+
+
+class Sql(ABC):
+    """The tables, the expression for "now", and the dialect's own words.
+
+    `now` is the database's clock, or the parameter ``p_now`` where a test brings a clock of its own.
+    """
+
+    now: ColumnElement[Any]
+    #: Whether one statement may write several tables, and an UPDATE of no row costs nothing. Otherwise even that takes
+    #: the one write lock until the caller commits.
+    writes_in_one_statement: bool
+    #: Whether there is SELECT … FOR UPDATE.
+    locks_rows: bool
+
+    def __init__(self, tables: Tables, *, clocked: bool) -> None:
+        self.tables = tables
+        self.now = NOW if clocked else self._database_now()
+
+    @abstractmethod
+    def _database_now(self) -> ColumnElement[Any]: ...
+
+    @abstractmethod
+    def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return the later of two instants."""
+
+    @abstractmethod
+    def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return `instant` plus a number of milliseconds; no end (NULL) when there are none."""
+
+    @abstractmethod
+    def insert(self, table: Table) -> Any:
+        """Return the dialect's INSERT, which knows ON CONFLICT."""
+
+    @abstractmethod
+    def may_recover(self) -> ColumnElement[Any]:
+        """Return whether a check may write a recovery, where that can neither wait nor fail."""
+
+    @abstractmethod
+    def reads_first(self, connection: Connection) -> bool:
+        """Return whether a writer should look before it writes."""
+
+    @abstractmethod
+    def autocommits(self, connection: Connection) -> bool:
+        """Return whether the driver would commit each statement by itself."""
+
+
+class PostgreSQL(Sql):
+    """PostgreSQL, at READ COMMITTED for reference."""
+
+    writes_in_one_statement = True
+    locks_rows = True
+
+    def _database_now(self) -> ColumnElement[Any]:
+        # now() is frozen at the transaction's start; clock_timestamp() differs within one statement.
+        return func.statement_timestamp(type_=UTCDateTime)
+
+    def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.greatest(one, other, type_=UTCDateTime)
+
+    def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
+        millisecond = text("interval '1 millisecond'")
+        return instant + milliseconds.op("*", return_type=postgresql.INTERVAL())(millisecond)  # type: ignore[arg-type]
+
+    def insert(self, table: Table) -> postgresql.Insert:
+        return postgresql.insert(table)
+
+    def may_recover(self) -> ColumnElement[Any]:
+        """Read-write, READ COMMITTED, and granted: anything else could raise where a plain SELECT would not."""
+        return and_(
+            func.current_setting("transaction_read_only") == "off",
+            func.current_setting("transaction_isolation") == "read committed",
+            *(self._granted(table, "UPDATE") for table in self._recovered_tables()),
+            self._granted(self.tables.history, "INSERT"),
+        )
+
+    def _recovered_tables(self) -> tuple[Table, ...]:
+        return self.tables.breakers, self.tables.incidents, self.tables.outbox
+
+    def _granted(self, table: Table, privilege: str) -> ColumnElement[bool]:
+        name = postgresql.dialect().identifier_preparer.format_table(table)
+        return func.has_table_privilege(func.to_regclass(name), privilege, type_=Boolean)
+
+    def reads_first(self, connection: Connection) -> bool:
+        """Never: a guarded UPDATE that finds nothing takes no lock and no transaction id."""
+        return False
+
+    def autocommits(self, connection: Connection) -> bool:
+        return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
+
+
+class SQLite(Sql):
+    """SQLite 3.35 or newer, in its default journal as well as in WAL.
+
+    No statement that writes starts with WITH here: Python's sqlite3 would open no transaction for it, so that it
+    committed at once and survived the caller's rollback.
+    """
+
+    writes_in_one_statement = False
+    locks_rows = False
+
+    def _database_now(self) -> ColumnElement[Any]:
+        return func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=UTCDateTime).concat(literal("000"))
+
+    def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.max(one, other, type_=UTCDateTime)
+
+    def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
+        # strftime knows milliseconds and rounds: what lies below them is carried over as text.
+        seconds = func.printf("%+d.%03d seconds", milliseconds // 1000, milliseconds % 1000)
+        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds)
+        later = whole.concat(func.substr(instant, 24, 3))
+        return func.iif(milliseconds.is_(None), None, later, type_=UTCDateTime)
+
+    def insert(self, table: Table) -> sqlite.Insert:
+        return sqlite.insert(table)
+
+    def may_recover(self) -> ColumnElement[Any]:
+        """Never from a check: a write would wait for the one write lock that there is."""
+        return literal(False)  # noqa: FBT003  an SQL literal
+
+    def reads_first(self, connection: Connection) -> bool:
+        """Only outside a transaction: inside one, reading first would pin a snapshot that a write cannot leave."""
+        return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
+
+    def autocommits(self, connection: Connection) -> bool:
+        driver = connection.connection.driver_connection
+        return driver.isolation_level is None and not driver.in_transaction  # type: ignore[union-attr]
+
+
+_DIALECTS: Mapping[str, type[Sql]] = {"postgresql": PostgreSQL, "sqlite": SQLite}
+
+
+@cache
+def sql_for(tables: Tables, dialect: str, *, clocked: bool) -> Sql:
+    """Return the SQL for a dialect, built once."""
+    if dialect not in _DIALECTS:
+        raise UnsupportedDatabaseError(f"driftbreaker has no SQL for {dialect!r}: SQLite and PostgreSQL are supported")
+    return _DIALECTS[dialect](tables, clocked=clocked)

@@ -1,0 +1,103 @@
+"""Statements that only read: checks, states, incidents and history."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, null, or_, select
+
+from ..model import Status
+from .dialect import COUNT, Sql, parameter, value
+
+
+def this_breaker(sql: Sql) -> ColumnElement[bool]:
+    """The row of the breaker at hand."""
+    b = sql.tables.breakers.c
+    return and_(b.name == value(b.name), b.scope == value(b.scope))
+
+
+def this_breaker_and_its_whole(sql: Sql) -> ColumnElement[bool]:
+    """The row of the breaker at hand and the row of the whole that it is a scope of."""
+    b = sql.tables.breakers.c
+    return and_(b.name == value(b.name), b.scope.in_(["", value(b.scope)]))
+
+
+def expired(sql: Sql) -> ColumnElement[bool]:
+    """Open, recovering by itself, end past."""
+    b = sql.tables.breakers.c
+    return and_(b.status == Status.OPEN.value, b.auto_recover, b.until <= sql.now)
+
+
+def instant(sql: Sql) -> ColumnElement[Any]:
+    """A writer's instant: now, but never before the breaker's last change.
+
+    A statement that waited for a lock carries an old "now"; time must not run backwards within a breaker.
+    """
+    return sql.greatest(sql.now, sql.tables.breakers.c.changed_at)
+
+
+@cache
+def check(sql: Sql) -> Select[Any]:
+    """Is it open? One primary-key read that locks nothing and writes nothing; no row means closed."""
+    return _answer(sql).where(this_breaker(sql))
+
+
+@cache
+def check_scope(sql: Sql) -> Select[Any]:
+    """Is it open, or the whole that it is a scope of? Still one read."""
+    return _answer(sql).where(this_breaker_and_its_whole(sql))
+
+
+def _answer(sql: Sql) -> Select[Any]:
+    over = expired(sql)
+    # May a recovery be written? Asked only of an expired row: a healthy check stays a bare read.
+    may_recover = case((over, sql.may_recover()), else_=false())
+    b = sql.tables.breakers.c
+    return select(b.scope, b.status, over.label("expired"), may_recover.label("may_recover"))
+
+
+@cache
+def look(sql: Sql) -> Select[Any]:
+    """What a report found when its guarded UPDATE found nothing."""
+    b = sql.tables.breakers.c
+    return select(b.status, b.failures, b.generation, expired(sql).label("expired")).where(this_breaker(sql))
+
+
+@cache
+def state(sql: Sql) -> Select[Any]:
+    """Everything that a state shows, of the breaker and of its whole."""
+    b = sql.tables.breakers
+    return select(b, expired(sql).label("expired"), sql.now.label("now")).where(this_breaker_and_its_whole(sql))
+
+
+@cache
+def incidents(sql: Sql, *, include_resolved: bool) -> Select[Any]:
+    """The newest incidents of a breaker; the one of an expired breaker reads as resolved at the breaker's end."""
+    i, b = sql.tables.incidents.c, sql.tables.breakers.c
+    lapsed = and_(b.incident_id == i.id, expired(sql))
+    lapsed_at = case((lapsed, sql.greatest(b.until, b.changed_at)), else_=null())
+    ours = sql.tables.incidents.outerjoin(sql.tables.breakers, and_(b.name == i.name, b.scope == i.scope))
+    statement = (
+        select(sql.tables.incidents, lapsed_at.label("lapsed_at"))
+        .select_from(ours)
+        .where(i.name == value(i.name), i.scope == value(i.scope))
+        .order_by(i.ts.desc(), i.seq.desc())
+        .limit(parameter("limit", COUNT))
+    )
+    if include_resolved:
+        return statement
+    return statement.where(i.resolved_at.is_(None), func.coalesce(lapsed, false()).is_(false()))
+
+
+@cache
+def history(sql: Sql) -> Select[Any]:
+    """The newest changes of a breaker, before a given one where asked."""
+    h = sql.tables.history.c
+    before = parameter("before", COUNT)
+    return (
+        select(sql.tables.history)
+        .where(h.name == value(h.name), h.scope == value(h.scope), or_(before.is_(None), h.seq < before))
+        .order_by(h.seq.desc())
+        .limit(parameter("limit", COUNT))
+    )

@@ -1,0 +1,158 @@
+"""Statements of a transition: lock the breaker's row, then write what changes, all in the caller's transaction."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, case, select, update
+
+from ..model import AlertState, IncidentStatus
+from .dialect import Sql, value, values_of
+from .reads import expired, instant, this_breaker
+
+
+@cache
+def lock(sql: Sql) -> Executable:
+    """Lock the breaker's row and read what the lock now protects.
+
+    SQLite has no FOR UPDATE: there an UPDATE that changes nothing takes the write lock, and RETURNING reads.
+    """
+    b = sql.tables.breakers
+    read = (b, expired(sql).label("expired"), instant(sql).label("at"))
+    if sql.locks_rows:
+        return select(*read).where(this_breaker(sql)).with_for_update()
+    return update(b).where(this_breaker(sql)).values(version=b.c.version).returning(*read)
+
+
+@cache
+def lock_if_expired(sql: Sql) -> Executable:
+    """Lock an expired breaker together with its incident, or nothing: whoever holds either will see to it.
+
+    Both in one step: a breaker whose incident has moved on drops out.
+    """
+    b, i = sql.tables.breakers, sql.tables.incidents
+    return (
+        select(b, expired(sql).label("expired"), instant(sql).label("at"))
+        .join(i, i.c.id == b.c.incident_id)
+        .where(this_breaker(sql), expired(sql))
+        .with_for_update(of=(b, i), skip_locked=True)
+    )
+
+
+@cache
+def change_breaker(sql: Sql, *columns: str) -> Executable:
+    """Write columns of a breaker whose row is locked, as a new version of it."""
+    b = sql.tables.breakers
+    values = {name: value(b.c[name]) for name in columns}
+    return update(b).where(this_breaker(sql)).values(**values, version=b.c.version + 1)
+
+
+@cache
+def keep_counts(sql: Sql, *columns: str) -> Executable:
+    """Write columns of a locked breaker that are no change of what it says: its version stays."""
+    b = sql.tables.breakers
+    return update(b).where(this_breaker(sql)).values({name: value(b.c[name]) for name in columns})
+
+
+@cache
+def keep_settings(sql: Sql) -> Executable:
+    """Copy the code's settings into a row that carries others."""
+    b = sql.tables.breakers
+    new = {name: value(b.c[name]) for name in ("settings", "settings_hash")}
+    other = b.c.settings_hash.is_distinct_from(new["settings_hash"])
+    return update(b).where(this_breaker(sql), other).values(new).returning(b.c.status, b.c.generation, b.c.version)
+
+
+@cache
+def opening(sql: Sql) -> tuple[Executable, ...]:
+    """The rows of an opening: its incident, its alert, its history entry.
+
+    On PostgreSQL in one statement, elsewhere in one each.
+    """
+    incident = sql.tables.incidents.insert().values(_incident_row(sql))
+    if sql.writes_in_one_statement:
+        history = sql.tables.history.insert().values(_history_row(sql))
+        return (_fire(sql).add_cte(incident.cte("new_incident"), history.cte("new_history")),)
+    return incident, _fire(sql), add_history(sql)
+
+
+def _incident_row(sql: Sql) -> dict[str, Any]:
+    given_later = ("seq", "alert_sent_at", "acknowledged_at", "acknowledged_by", "assigned_to")
+    resolution = ("resolved_at", "resolved_by", "resolution_notes", "superseded_by")
+    row = values_of(sql.tables.incidents, *given_later, *resolution)
+    own_id = value(sql.tables.incidents.c.id, "incident_id")
+    return {**row, "id": own_id, "status": IncidentStatus.OPEN.value}
+
+
+@cache
+def add_history(sql: Sql) -> Executable:
+    """One history entry."""
+    return sql.tables.history.insert().values(_history_row(sql))
+
+
+def _history_row(sql: Sql) -> dict[str, Any]:
+    h = sql.tables.history
+    return {
+        **values_of(h, "seq", "number", "hash"),
+        "details": value(h.c.details, "change_details"),
+        "reason": value(h.c.reason, "change_reason"),
+        "actor": value(h.c.actor, "change_actor"),
+    }
+
+
+def _fire(sql: Sql) -> Any:
+    """Make the alert of a label set fire. One that fires already keeps its start: it never stopped."""
+    o = sql.tables.outbox
+    firing = AlertState.FIRING.value
+    row = {**values_of(o), "state": firing, "version": 1, "changed_at": value(o.c.changed_at, "at")}
+    insert = sql.insert(o).values(row)
+    kept = ("identity", "name", "scope", "labels", "starts_at", "version")
+    return insert.on_conflict_do_update(
+        index_elements=[o.c.identity],
+        set_={
+            **{name: insert.excluded[name] for name in row if name not in kept},
+            "starts_at": case((o.c.state == firing, o.c.starts_at), else_=insert.excluded.starts_at),
+            "version": o.c.version + 1,
+        },
+    )
+
+
+@cache
+def resolve_incident(sql: Sql) -> Executable:
+    """Resolve one incident, by its id."""
+    i = sql.tables.incidents
+    resolution = ("status", "resolved_at", "resolved_by", "resolution_notes", "superseded_by")
+    return (
+        update(i)
+        .where(i.c.id == value(i.c.id, "incident_id"))
+        .values({name: value(i.c[name]) for name in resolution})
+    )
+
+
+@cache
+def prolong_incident(sql: Sql) -> Executable:
+    """Give one incident another end, and return it."""
+    i = sql.tables.incidents
+    return (
+        update(i).where(i.c.id == value(i.c.id, "incident_id")).values(until=value(i.c.until)).returning(*i.columns)
+    )
+
+
+@cache
+def end_alert(sql: Sql) -> Executable:
+    """Resolve the alert of a label set: the same labels, the same start, an end."""
+    return _change_alert(sql, AlertState.RESOLVED)
+
+
+@cache
+def prolong_alert(sql: Sql) -> Executable:
+    """Give a firing alert another end."""
+    return _change_alert(sql, AlertState.FIRING)
+
+
+def _change_alert(sql: Sql, state: AlertState) -> Executable:
+    o = sql.tables.outbox
+    changed = {"ends_at": value(o.c.ends_at), "changed_at": value(o.c.changed_at, "at"), "version": o.c.version + 1}
+    return update(o).where(o.c.identity == value(o.c.identity)).values(**changed, state=state.value)
+
