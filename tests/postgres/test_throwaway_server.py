@@ -107,10 +107,7 @@ def test_every_installed_version_starts_unprivileged_and_leaves_nothing(version:
         assert data.stat().st_uid != 0
         assert ask(server, "SHOW fsync") == "off"
         name = server.create_database()
-        assert (
-            ask(server, "SELECT pg_encoding_to_char(encoding) || datcollate FROM pg_database", name)
-            == "UTF8C"
-        )
+        assert ask(server, "SELECT pg_encoding_to_char(encoding) || datcollate FROM pg_database", name) == "UTF8C"
     assert not folder.exists()
     assert not is_running(pid)
 
@@ -199,9 +196,7 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(monkeypatch: pytest.Mon
     parent.rmdir()  # refuses unless empty
 
 
-def test_programs_the_account_cannot_reach_still_serve(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_programs_the_account_cannot_reach_still_serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Under root a virtual environment often lives where no other account may look."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, Table, and_, bindparam, func, literal, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    literal,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import BigInteger, TypeEngine
 
@@ -138,7 +151,8 @@ class SQLite(Sql):
     aborts_on_error = False
 
     def _database_now(self) -> ColumnElement[Any]:
-        return func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=UTCDateTime).concat(literal("000"))
+        milliseconds = func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=String)
+        return type_coerce(milliseconds.concat("000"), UTCDateTime)
 
     def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.max(one, other, type_=UTCDateTime)
@@ -146,7 +160,7 @@ class SQLite(Sql):
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         # strftime knows milliseconds and rounds: what lies below them is carried over as text.
         seconds = func.printf("%+d.%03d seconds", milliseconds // 1000, milliseconds % 1000)
-        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds)
+        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds, type_=String)
         later = whole.concat(func.substr(instant, 24, 3))
         return func.iif(milliseconds.is_(None), None, later, type_=UTCDateTime)
 

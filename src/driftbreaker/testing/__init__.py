@@ -1,6 +1,7 @@
 """What you need to test your own use of driftbreaker."""
 
-from driftbreaker.testing.postgres import (
+from .clock import ManualClock
+from .postgres import (
     PostgresFailed,
     PostgresNotFound,
     PostgresServer,
@@ -8,4 +9,11 @@ from driftbreaker.testing.postgres import (
     postgres_server,
 )
 
-__all__ = ["PostgresFailed", "PostgresNotFound", "PostgresServer", "available_versions", "postgres_server"]
+__all__ = [
+    "ManualClock",
+    "PostgresFailed",
+    "PostgresNotFound",
+    "PostgresServer",
+    "available_versions",
+    "postgres_server",
+]

@@ -68,9 +68,7 @@ class _Binaries(NamedTuple):
     version: int
 
 
-def postgres_server(
-    url: str | None = None, version: int | None = None, *, durable: bool = False
-) -> PostgresServer:
+def postgres_server(url: str | None = None, version: int | None = None, *, durable: bool = False) -> PostgresServer:
     """Return a running PostgreSQL for tests, started unless a URL names one that already runs.
 
     The first of these that is there serves: `url`; the URL in `DRIFTBREAKER_TEST_POSTGRES` (passed over when
@@ -267,9 +265,7 @@ class _Cluster:
                 return port
             if "could not create any TCP/IP sockets" not in self._log():
                 break
-        raise PostgresFailed(
-            f"PostgreSQL {self.version} from {self._bin} ended while starting:\n{self._log()}"
-        )
+        raise PostgresFailed(f"PostgreSQL {self.version} from {self._bin} ended while starting:\n{self._log()}")
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         socket_folder = str(self.folder) if len(os.fsencode(self.folder)) <= _SOCKET_PATH_LIMIT else ""
@@ -346,9 +342,7 @@ def _connection(address: SplitResult) -> psycopg.Connection[tuple[Any, ...]]:
 
 def _require_psycopg() -> None:
     if importlib.util.find_spec("psycopg") is None:
-        raise PostgresNotFound(
-            'PostgreSQL tests need psycopg, which is not installed: pip install "psycopg[binary]"'
-        )
+        raise PostgresNotFound('PostgreSQL tests need psycopg, which is not installed: pip install "psycopg[binary]"')
 
 
 def _chosen(version: int | None) -> _Binaries:
