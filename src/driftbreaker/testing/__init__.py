@@ -1,11 +1,6 @@
 """What you need to test your own use of driftbreaker."""
 
-from driftbreaker.testing.postgres import (
-    PostgresFailed,
-    PostgresNotFound,
-    PostgresServer,
-    available_versions,
-    postgres_server,
-)
+from driftbreaker.testing.errors import PostgresFailed, PostgresNotFound
+from driftbreaker.testing.postgres import PostgresServer, available_versions, postgres_server
 
 __all__ = ["PostgresFailed", "PostgresNotFound", "PostgresServer", "available_versions", "postgres_server"]
