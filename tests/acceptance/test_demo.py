@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import create_engine, inspect, select
 
 from driftbreaker import metadata
+from driftbreaker.cli.app import app
 
 TABLES = (
     "driftbreaker_demo_estimates",
@@ -60,7 +62,7 @@ def test_screen_tells_the_whole_story_in_order(screen: str) -> None:
         "the breaker       closed, 2 in a row    open, 3 in a row",
         "55 requests since, priced by V1 alone. Ends in 24 h",
         "ROLLBACK leaves no trace",
-        "Rows left in those 5 tables: 0. The breaker is closed",
+        "Rows left in those 5 tables: 0; alerts waiting: 0; the breaker is closed.",
         '■ V2 OFF · serving V1   by hand, alice: "finance closes the month" (P2)',
         '● V2 ON · serving V2   by hand, alice: "month closed"',
         "tripped, with a time to live of 1 s",
@@ -73,16 +75,26 @@ def test_screen_tells_the_whole_story_in_order(screen: str) -> None:
     assert places == sorted(places)
 
 
-def test_screen_fits_a_screen(screen: str) -> None:
-    lines = screen.splitlines()
+@pytest.mark.parametrize("options", [[], ["--requests", "3000"], ["--db"]])
+def test_screen_fits_a_screen(options: list[str], tmp_path: Path) -> None:
+    url = [f"sqlite:///{tmp_path / 'demo.db'}"] if "--db" in options else []
+    lines = demo(*options, *url).stdout.splitlines()
 
-    assert len(lines) <= 45
-    # The path of the temporary folder is the machine's, and may be long.
+    assert 30 < len(lines) <= 45
+    # The path of the database is the machine's, and may be long.
     assert max(len(line) for line in lines if not line.startswith("Ran on")) <= 100
 
 
-def test_a_pipe_gets_no_escape_codes_and_stderr_stays_silent(screen: str) -> None:
+def test_a_pipe_gets_no_escape_codes(screen: str) -> None:
     assert "\x1b" not in screen
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_a_terminal_gets_colour_unless_no_color_is_set(no_color: str | None, *, coloured: bool) -> None:
+    shown = CliRunner().invoke(app, ["demo", "--requests", "20"], color=True, env={"NO_COLOR": no_color})
+
+    assert shown.exit_code == 0
+    assert ("\x1b[" in shown.stdout) is coloured
 
 
 def test_an_encoding_without_the_signs_gets_ascii() -> None:
@@ -132,6 +144,7 @@ def test_hand_and_clock_both_end_an_opening(document: Any) -> None:
 
     assert (manual["actor"], manual["incident"]["severity"]) == ("alice", "P2")
     assert (manual["open_between"], manual["open_afterwards"]) == (True, False)
+    assert recovery["seen_open"] is True
     assert recovery["waited_seconds"] >= recovery["ttl_seconds"] - 0.1
     assert recovery["incident"]["resolved_by"] == "system-auto-recover"
 

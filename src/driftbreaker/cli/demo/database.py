@@ -54,7 +54,7 @@ def _opened(url: URL, *, temporary: bool) -> Iterator[Database]:
     engine = _engine(url)
     # The file of a temporary folder can only be deleted everywhere once nobody has it open.
     try:
-        with _readable(shown):
+        with _told_in_one_line(shown):
             metadata.create_all(engine)
             application.create_all(engine)
             yield Database(engine, shown, temporary)
@@ -105,7 +105,7 @@ def _missing_driver(error: ModuleNotFoundError) -> str:
 
 
 @contextmanager
-def _readable(shown: str) -> Iterator[None]:
+def _told_in_one_line(shown: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:

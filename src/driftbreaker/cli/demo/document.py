@@ -51,6 +51,7 @@ def document(facts: Facts) -> dict[str, Any]:
         "recovery": {
             "breaker": facts.recovery.breaker,
             "ttl_seconds": facts.recovery.ttl_seconds,
+            "seen_open": facts.recovery.seen_open,
             "waited_seconds": round(facts.recovery.waited_seconds, 3),
             "incident": facts.recovery.incident.to_dict(),
         },

@@ -63,6 +63,7 @@ class Recovery:
 
     breaker: str
     ttl_seconds: float
+    seen_open: bool
     waited_seconds: float
     incident: Incident
 

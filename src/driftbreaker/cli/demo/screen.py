@@ -10,6 +10,7 @@ from driftbreaker.cli.demo.tape import Mark, requests_per_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
     from decimal import Decimal
 
     from driftbreaker.cli.demo.estimators import PriceChange
@@ -72,7 +73,8 @@ def _introduction(facts: Facts) -> Iterator[str]:
 
 def _traffic(facts: Facts) -> Iterator[str]:
     each = requests_per_mark(facts.fortnights)
-    yield f"{_act(1)}{_ON}   {len(facts.result.steps)} requests, each in a transaction of its own"
+    shared = "" if each == 1 else f"; a mark is the worst of {each}"
+    yield f"{_act(1)}{_ON}   {len(facts.result.steps)} requests, each in a transaction of its own{shared}"
     for row in facts.fortnights:
         tape = "".join(_MARKS[mark] for mark in row.shortened(each))
         padding = " " * (44 - len(row.shortened(each)))
@@ -80,9 +82,8 @@ def _traffic(facts: Facts) -> Iterator[str]:
         yield f"   {row.first_day:%b %d}  {tape}{padding}{notes[0] if notes else ''}".rstrip()
         for note in notes[1:]:
             yield " " * 55 + note
-    shared = "" if each == 1 else f"; a mark is {each} requests, the worst shows"
     legend = "  ".join(f"{_MARKS[mark]} {word}" for mark, word in _legend(facts.settings.drift_threshold))
-    yield f"   {legend}{shared}"
+    yield f"   {legend}"
 
 
 def _legend(threshold: float) -> list[tuple[Mark, str]]:
@@ -106,9 +107,6 @@ def _trip(facts: Facts) -> Iterator[str]:
         yield f"{_act(2)}No trip in {len(facts.result.steps)} requests: try more of them, or another --seed."
         return
     scores = ", ".join(f"{score:.2f}" for score in trip.scores)
-    ends = (
-        "by itself" if facts.settings.ttl is None else f"in {facts.settings.ttl.total_seconds() / 3600:.0f} h"
-    )
     yield (
         f"{_act(2)}{_OFF}   tripped at observation {trip.observation} "
         f"({trip.request.at:%Y-%m-%d %H:%M} UTC): {scores}"
@@ -117,7 +115,12 @@ def _trip(facts: Facts) -> Iterator[str]:
     yield f"     {'table':<30}{'written by':<18}{'seen before COMMIT':<22}seen after"
     yield from _tables(trip)
     since = f"{facts.result.by_control} requests since, priced by V1 alone."
-    yield f"   {since} Ends {ends}, or when somebody enables it."
+    yield f"   {since} Ends {_end(facts.settings.ttl)}."
+
+
+def _end(ttl: timedelta | None) -> str:
+    by_hand = "when somebody enables it"
+    return by_hand if ttl is None else f"in {ttl.total_seconds() / 3600:g} h, or {by_hand}"
 
 
 def _tables(trip: Trip) -> Iterator[str]:
@@ -136,29 +139,27 @@ def _seen(look: Look, table: str) -> str:
 
 
 def _rollback(facts: Facts) -> Iterator[str]:
-    name, after = facts.rollback.breaker, facts.rollback.after
-    yield f"{_act(3)}ROLLBACK leaves no trace: {name} tripped, the application rolled back."
+    after = facts.rollback.after
+    yield f"{_act(3)}ROLLBACK leaves no trace: another breaker tripped, then the application rolled back."
     yield (
-        f"   Rows left in those {len(after.rows)} tables: {sum(after.rows.values())}. "
-        f"The breaker is {after.status}, and no alert waits."
+        f"   Rows left in those {len(after.rows)} tables: {sum(after.rows.values())}; "
+        f"alerts waiting: {after.rows['driftbreaker_outbox']}; the breaker is {after.status}."
     )
 
 
 def _by_hand(facts: Facts) -> Iterator[str]:
     manual = facts.manual
-    yield _state(
-        4,
-        is_open=manual.open_between,
-        words=f'by hand, {manual.actor}: "{manual.incident.reason}" ({manual.incident.severity})',
-    )
-    yield _state(
-        None, is_open=manual.open_afterwards, words=f'by hand, {manual.actor}: "{manual.enable_reason}"'
-    )
+    off = f'by hand, {manual.actor}: "{manual.incident.reason}" ({manual.incident.severity})'
+    on = f'by hand, {manual.actor}: "{manual.enable_reason}"'
+    yield _state(4, is_open=manual.open_between, words=off)
+    yield _state(None, is_open=manual.open_afterwards, words=on)
 
 
 def _recovery(facts: Facts) -> Iterator[str]:
     recovery = facts.recovery
-    yield _state(5, is_open=True, words=f"tripped, with a time to live of {recovery.ttl_seconds:g} s")
+    yield _state(
+        5, is_open=recovery.seen_open, words=f"tripped, with a time to live of {recovery.ttl_seconds:g} s"
+    )
     later = f"{recovery.waited_seconds:.1f} s later by itself, resolved by {recovery.incident.resolved_by}"
     yield _state(None, is_open=False, words=later)
 
@@ -168,7 +169,7 @@ def _next(facts: Facts) -> Iterator[str]:
         yield f"Ran on {facts.database} (deleted now). Next:"
     else:
         yield f"Ran on {facts.database}."
-        yield f"Left there: the rows of {facts.breakers[0]} and of {facts.breakers[0]}-*. Next:"
+        yield f"Left there: the rows of {facts.breakers[0]}*. Next:"
     yield "   driftbreaker demo --db sqlite:///demo.db     keeps the rows; takes a PostgreSQL as well"
     yield "   driftbreaker demo --json                     the same facts for machines"
     yield "   driftbreaker demo --seed 1 --requests 2000   other traffic"

@@ -149,7 +149,9 @@ def _recovery(engine: Engine, name: str) -> Recovery:
     with Session(engine) as session, session.begin():
         tripped = _trip(CircuitBreaker(session, name, settings=settings))
     started = time.monotonic()
+    seen_open = False
     while _is_open(engine, name, settings):
+        seen_open = True
         if time.monotonic() - started > _PATIENCE.total_seconds():
             raise DemoError(f"the breaker {name!r} did not recover within {_PATIENCE.seconds} s")
         time.sleep(_POLL_SECONDS)
@@ -161,7 +163,7 @@ def _recovery(engine: Engine, name: str) -> Recovery:
         incident = next(
             each for each in breaker.get_incidents(include_resolved=True) if each.id == tripped.id
         )
-    return Recovery(name, _TTL.total_seconds(), waited, incident)
+    return Recovery(name, _TTL.total_seconds(), seen_open, waited, incident)
 
 
 def _trip(breaker: CircuitBreaker) -> Incident:
