@@ -1,1 +1,90 @@
-"""A circuit breaker for new code paths, kept in the database you already have."""
+"""A circuit breaker for new code paths, kept in the database you already have.
+
+It trips on drift, commits with your transaction, and tells your pager. Public names load on first use: importing this
+package costs a few milliseconds and pulls in no database library.
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from .aio import AsyncCircuitBreaker
+    from .breaker import CircuitBreaker
+    from .clock import Clock
+    from .errors import (
+        ContendedError,
+        DriftbreakerError,
+        HalfWrittenError,
+        InvalidArgumentError,
+        NotANumberError,
+        NoTransactionError,
+        UnsupportedDatabaseError,
+        WrongSessionError,
+    )
+    from .hooks import Event, listen
+    from .model import BreakerState, HistoryEntry, Incident, Severity, Status
+    from .settings import AlertSettings, BreakerSettings
+    from .tables import Tables
+
+    metadata: MetaData
+
+__all__ = [
+    "AlertSettings",
+    "AsyncCircuitBreaker",
+    "BreakerSettings",
+    "BreakerState",
+    "CircuitBreaker",
+    "Clock",
+    "ContendedError",
+    "DriftbreakerError",
+    "Event",
+    "HalfWrittenError",
+    "HistoryEntry",
+    "Incident",
+    "InvalidArgumentError",
+    "NoTransactionError",
+    "NotANumberError",
+    "Severity",
+    "Status",
+    "Tables",
+    "UnsupportedDatabaseError",
+    "WrongSessionError",
+    "__version__",
+    "listen",
+    "metadata",
+]
+
+if not TYPE_CHECKING:
+    _HOMES = {
+        "AlertSettings": "settings",
+        "AsyncCircuitBreaker": "aio",
+        "BreakerSettings": "settings",
+        "BreakerState": "model",
+        "CircuitBreaker": "breaker",
+        "Clock": "clock",
+        "Event": "hooks",
+        "HistoryEntry": "model",
+        "Incident": "model",
+        "Severity": "model",
+        "Status": "model",
+        "Tables": "tables",
+        "listen": "hooks",
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name == "metadata":
+            value = import_module(".tables", __name__).default_tables().metadata
+        elif name in __all__:
+            value = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted(__all__)

@@ -27,3 +27,7 @@ class UnsupportedDatabaseError(DriftbreakerError, RuntimeError):
 
 class ContendedError(DriftbreakerError, RuntimeError):
     """The breaker kept changing under this call; nothing was written. Retry the transaction."""
+
+
+class HalfWrittenError(DriftbreakerError, RuntimeError):
+    """A breaker's write failed midway in this transaction, which must be rolled back."""

@@ -40,7 +40,7 @@ class AlertSettings:
     alertname: str = "CandidateDisabled"
     component: str = "driftbreaker"
     labels: Mapping[str, str] = field(default_factory=dict)
-    severities: Mapping[Severity, str] = SEVERITY_LABELS
+    severities: Mapping[Severity, str] = field(default_factory=lambda: SEVERITY_LABELS)
     runbook_url: str | None = None
     generator_url: str | None = None
 
@@ -121,7 +121,7 @@ class BreakerSettings:
     auto_disable: bool = True
     auto_recover: bool = True
     ttl: timedelta | None = timedelta(hours=24)
-    alert: AlertSettings = AlertSettings()
+    alert: AlertSettings = field(default_factory=AlertSettings)
 
     def __post_init__(self) -> None:
         check_threshold_count(self.failure_threshold, "failure_threshold")

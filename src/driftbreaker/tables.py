@@ -150,9 +150,7 @@ class Tables:
         )
         # Never index a column that a report touches. This one holds the open set, which refreshes read in full.
         open_set = text("status <> 'closed'")
-        self._index(
-            "breakers_open", table.c.name, table.c.scope, postgresql_where=open_set, sqlite_where=open_set
-        )
+        self._index("breakers_open", table.c.name, table.c.scope, postgresql_where=open_set, sqlite_where=open_set)
         return table
 
     def _incidents(self) -> Table:

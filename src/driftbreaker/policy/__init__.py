@@ -1,6 +1,7 @@
 """When to trip. Pure: no clock, no database, no configuration."""
 
 from .consecutive import Consecutive, Streak
+from .rolling import add_errors, count_errors
 from .threshold import judge, reaches
 
-__all__ = ["Consecutive", "Streak", "judge", "reaches"]
+__all__ = ["Consecutive", "Streak", "add_errors", "count_errors", "judge", "reaches"]

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, Connection, Table, and_, bindparam, func, literal, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    literal,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import BigInteger, TypeEngine
 
@@ -45,6 +58,8 @@ class Sql(ABC):
     writes_in_one_statement: bool
     #: Whether there is SELECT … FOR UPDATE.
     locks_rows: bool
+    #: Whether an error aborts the transaction. Where it does not, half an operation could be committed.
+    aborts_on_error: bool
 
     def __init__(self, tables: Tables, *, clocked: bool) -> None:
         self.tables = tables
@@ -83,6 +98,7 @@ class PostgreSQL(Sql):
 
     writes_in_one_statement = True
     locks_rows = True
+    aborts_on_error = True
 
     def _database_now(self) -> ColumnElement[Any]:
         # now() is frozen at the transaction's start; clock_timestamp() differs within one statement.
@@ -93,7 +109,7 @@ class PostgreSQL(Sql):
 
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         millisecond = text("interval '1 millisecond'")
-        return instant + milliseconds.op("*", return_type=postgresql.INTERVAL())(millisecond)  # type: ignore[arg-type]
+        return instant + milliseconds.op("*", return_type=postgresql.INTERVAL())(millisecond)
 
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
@@ -111,7 +127,8 @@ class PostgreSQL(Sql):
         return self.tables.breakers, self.tables.incidents, self.tables.outbox
 
     def _granted(self, table: Table, privilege: str) -> ColumnElement[bool]:
-        name = postgresql.dialect().identifier_preparer.format_table(table)
+        quoting = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+        name = quoting.format_table(table)
         return func.has_table_privilege(func.to_regclass(name), privilege, type_=Boolean)
 
     def reads_first(self, connection: Connection) -> bool:
@@ -131,9 +148,11 @@ class SQLite(Sql):
 
     writes_in_one_statement = False
     locks_rows = False
+    aborts_on_error = False
 
     def _database_now(self) -> ColumnElement[Any]:
-        return func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=UTCDateTime).concat(literal("000"))
+        milliseconds = func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=String)
+        return type_coerce(milliseconds.concat("000"), UTCDateTime)
 
     def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.max(one, other, type_=UTCDateTime)
@@ -141,7 +160,7 @@ class SQLite(Sql):
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         # strftime knows milliseconds and rounds: what lies below them is carried over as text.
         seconds = func.printf("%+d.%03d seconds", milliseconds // 1000, milliseconds % 1000)
-        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds)
+        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds, type_=String)
         later = whole.concat(func.substr(instant, 24, 3))
         return func.iif(milliseconds.is_(None), None, later, type_=UTCDateTime)
 
@@ -150,7 +169,7 @@ class SQLite(Sql):
 
     def may_recover(self) -> ColumnElement[Any]:
         """Never from a check: a write would wait for the one write lock that there is."""
-        return literal(False)  # noqa: FBT003  an SQL literal
+        return literal(False)
 
     def reads_first(self, connection: Connection) -> bool:
         """Only outside a transaction: inside one, reading first would pin a snapshot that a write cannot leave."""

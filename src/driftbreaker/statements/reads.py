@@ -61,7 +61,10 @@ def _answer(sql: Sql) -> Select[Any]:
 def look(sql: Sql) -> Select[Any]:
     """What a report found when its guarded UPDATE found nothing."""
     b = sql.tables.breakers.c
-    return select(b.status, b.failures, b.generation, expired(sql).label("expired")).where(this_breaker(sql))
+    nothing_cleared = null().label("settings_hash")
+    return select(b.status, b.failures, b.generation, expired(sql).label("expired"), nothing_cleared).where(
+        this_breaker(sql)
+    )
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Executable, and_, case, null, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Executable, and_, case, false, null, or_, select, update
 
 from ..model import Status
 from .dialect import COUNT, Sql, parameter, value
@@ -32,7 +32,7 @@ def clear_streak(sql: Sql) -> Executable:
         .values(failures=0)
     )
     if not sql.writes_in_one_statement:
-        return cleared.returning(b.c.settings_hash)
+        return cleared.returning(false().label("expired"), b.c.settings_hash)
     done = cleared.returning(b.c.settings_hash).cte("cleared")
     return select(
         expired(sql).label("expired"), select(done.c.settings_hash).scalar_subquery().label("settings_hash")
@@ -88,4 +88,5 @@ def create(sql: Sql) -> Executable:
     """An empty closed row, unless somebody made it first: any number of racers make one row and no error."""
     b = sql.tables.breakers
     row = {name: value(b.c[name]) for name in ("name", "scope", "settings", "settings_hash")}
-    return sql.insert(b).values(**row, changed_at=sql.now).on_conflict_do_nothing()
+    insert: Executable = sql.insert(b).values(**row, changed_at=sql.now).on_conflict_do_nothing()
+    return insert

@@ -5,24 +5,33 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, case, select, update
+from sqlalchemy import ColumnElement, Executable, and_, case, or_, select, update
 
-from ..model import AlertState, IncidentStatus
+from ..model import AlertState, IncidentStatus, Status
 from .dialect import Sql, value, values_of
 from .reads import expired, instant, this_breaker
 
 
 @cache
 def lock(sql: Sql) -> Executable:
-    """Lock the breaker's row and read what the lock now protects.
+    """Lock the breaker's row and read what the lock now protects."""
+    return _lock(sql, this_breaker(sql))
 
-    SQLite has no FOR UPDATE: there an UPDATE that changes nothing takes the write lock, and RETURNING reads.
-    """
+
+@cache
+def lock_countable(sql: Sql) -> Executable:
+    """Lock the breaker's row unless it is open: what an open breaker ignores must not wait for its writers."""
+    closed = sql.tables.breakers.c.status == Status.CLOSED.value
+    return _lock(sql, and_(this_breaker(sql), or_(closed, expired(sql))))
+
+
+def _lock(sql: Sql, where: ColumnElement[bool]) -> Executable:
     b = sql.tables.breakers
     read = (b, expired(sql).label("expired"), instant(sql).label("at"))
     if sql.locks_rows:
-        return select(*read).where(this_breaker(sql)).with_for_update()
-    return update(b).where(this_breaker(sql)).values(version=b.c.version).returning(*read)
+        return select(*read).where(where).with_for_update()
+    # No FOR UPDATE here: an UPDATE that changes nothing takes the write lock, and RETURNING reads.
+    return update(b).where(where).values(version=b.c.version).returning(*read)
 
 
 @cache
@@ -61,7 +70,12 @@ def keep_settings(sql: Sql) -> Executable:
     b = sql.tables.breakers
     new = {name: value(b.c[name]) for name in ("settings", "settings_hash")}
     other = b.c.settings_hash.is_distinct_from(new["settings_hash"])
-    return update(b).where(this_breaker(sql), other).values(new).returning(b.c.status, b.c.generation, b.c.version)
+    return (
+        update(b)
+        .where(this_breaker(sql), other)
+        .values(new)
+        .returning(b.c.status, b.c.generation, b.c.version, instant(sql).label("at"))
+    )
 
 
 @cache
@@ -124,9 +138,7 @@ def resolve_incident(sql: Sql) -> Executable:
     i = sql.tables.incidents
     resolution = ("status", "resolved_at", "resolved_by", "resolution_notes", "superseded_by")
     return (
-        update(i)
-        .where(i.c.id == value(i.c.id, "incident_id"))
-        .values({name: value(i.c[name]) for name in resolution})
+        update(i).where(i.c.id == value(i.c.id, "incident_id")).values({name: value(i.c[name]) for name in resolution})
     )
 
 
@@ -134,9 +146,7 @@ def resolve_incident(sql: Sql) -> Executable:
 def prolong_incident(sql: Sql) -> Executable:
     """Give one incident another end, and return it."""
     i = sql.tables.incidents
-    return (
-        update(i).where(i.c.id == value(i.c.id, "incident_id")).values(until=value(i.c.until)).returning(*i.columns)
-    )
+    return update(i).where(i.c.id == value(i.c.id, "incident_id")).values(until=value(i.c.until)).returning(*i.columns)
 
 
 @cache
@@ -153,6 +163,9 @@ def prolong_alert(sql: Sql) -> Executable:
 
 def _change_alert(sql: Sql, state: AlertState) -> Executable:
     o = sql.tables.outbox
-    changed = {"ends_at": value(o.c.ends_at), "changed_at": value(o.c.changed_at, "at"), "version": o.c.version + 1}
+    changed = {
+        "ends_at": value(o.c.ends_at),
+        "changed_at": value(o.c.changed_at, "at"),
+        "version": o.c.version + 1,
+    }
     return update(o).where(o.c.identity == value(o.c.identity)).values(**changed, state=state.value)
-

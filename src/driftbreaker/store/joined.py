@@ -1,0 +1,122 @@
+"""One operation inside the caller's transaction: gets the connection, runs statements, explains failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ..checks import check_instant
+from ..clock import Clock
+from ..errors import NoTransactionError
+from ..hooks import Event
+from ..model import Change, Key
+from ..settings import BreakerSettings
+from ..statements import Sql, sql_for
+from ..tables import Tables
+from . import pending
+from .notes import note_on
+
+# A round is needed only when somebody else changed the row in between: this many in a row mean something is wrong.
+ROUNDS = 100
+
+
+class Joined:
+    """A breaker's operation within the caller's transaction.
+
+    Core statements on the session's own connection: the caller's pending objects are not flushed, no identity map
+    goes stale, and nothing here begins, ends or nests a transaction.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        connection: Connection,
+        sql: Sql,
+        key: Key,
+        settings: BreakerSettings,
+        *,
+        owns_settings: bool,
+        clock: Clock | None,
+    ) -> None:
+        self.session = session
+        self.sql = sql
+        self.key = key
+        self.settings = settings
+        self.owns_settings = owns_settings
+        self.wrote = False
+        self._connection = connection
+        self._always: dict[str, Any] = {"p_name": key.name, "p_scope": key.scope}
+        if clock is not None:
+            self._always["p_now"] = check_instant(clock.now(), "the clock's now()")
+
+    @classmethod
+    @contextmanager
+    def begin(
+        cls,
+        session: Session,
+        operation: str,
+        key: Key,
+        settings: BreakerSettings,
+        *,
+        tables: Tables,
+        owns_settings: bool = True,
+        clock: Clock | None = None,
+        writes: bool = True,
+    ) -> Iterator[Joined]:
+        """Join the session's transaction for one operation; add our sentence to any error of the database's.
+
+        Raises NoTransactionError where the operation writes and the session has no transaction (AUTOCOMMIT).
+        """
+        dialect: str | None = None
+        joined: Joined | None = None
+        try:
+            # The clause lets sessions that route by table find the engine of ours.
+            connection = session.connection(bind_arguments={"clause": tables.breakers})
+            dialect = connection.dialect.name
+            sql = sql_for(tables, dialect, clocked=clock is not None)
+            if writes and sql.autocommits(connection):
+                raise NoTransactionError(
+                    f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
+                    "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
+                )
+            joined = cls(session, connection, sql, key, settings, owns_settings=owns_settings, clock=clock)
+            yield joined
+        except SQLAlchemyError as error:
+            note = note_on(error, operation, key, tables, dialect)
+            if joined is not None and joined.wrote and not sql.aborts_on_error:
+                note += " What this call had already written must not be committed: roll the transaction back."
+                pending.refuse_commit(session, note)
+            error.add_note(note)
+            raise
+
+    def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
+        """Run one statement; each value binds the parameter of its name, the breaker's key and the time are given."""
+        return self._connection.execute(statement, {**self._always, **_named(values)})
+
+    def write(self, statement: Executable, **values: Any) -> CursorResult[Any]:
+        """Run one statement that changes rows: from here on, the operation must complete or be rolled back."""
+        result = self.run(statement, **values)
+        self.wrote = True
+        return result
+
+    def reads_first(self) -> bool:
+        """Return whether to look before writing, as the database at hand wants it."""
+        return self.sql.reads_first(self._connection)
+
+    def autocommits(self) -> bool:
+        """Return whether there is no transaction to join."""
+        return self.sql.autocommits(self._connection)
+
+    def tell(self, kind: Change | str, **facts: Any) -> None:
+        """Tell the listeners, once the caller's transaction has committed."""
+        event = Event(kind=str(kind), name=self.key.name, scope=self.key.scope, facts=facts)
+        pending.tell_after_commit(self.session, event)
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"p_{name}": value for name, value in values.items()}

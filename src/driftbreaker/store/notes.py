@@ -1,0 +1,47 @@
+"""The sentence of ours that a database's error carries to whoever reads the traceback."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, UnboundExecutionError
+
+from ..model import Key
+from ..tables import Tables, default_tables
+
+_RETRYABLE = {"40001", "40P01"}
+_MISSING = {"42P01", "3F000"}
+
+
+def note_on(error: SQLAlchemyError, operation: str, key: Key, tables: Tables, dialect: str | None) -> str:
+    """Say what failed, on which breaker, whether the transaction is still usable, and what to do."""
+    return f"driftbreaker: {operation} on breaker {key} failed. {_advice(error, tables, dialect)}"
+
+
+def _advice(error: SQLAlchemyError, tables: Tables, dialect: str | None) -> str:
+    if isinstance(error, UnboundExecutionError):
+        return "The session is bound to no engine: nothing was sent. Bind it, e.g. Session(engine)."
+    if isinstance(error, PendingRollbackError):
+        return "The transaction had failed before this call: roll it back, then retry."
+    if not isinstance(error, DBAPIError):
+        return "The session could not give a connection: nothing was sent."
+    if error.connection_invalidated:
+        return "The connection is lost, and with it the transaction: nothing of it was written. Roll back and retry."
+    return " ".join((*_missing_tables(error, tables), _state_of_transaction(error, dialect)))
+
+
+def _missing_tables(error: DBAPIError, tables: Tables) -> tuple[str, ...]:
+    if _sqlstate(error) not in _MISSING and "no such table" not in str(error.orig):
+        return ()
+    if tables is default_tables():
+        return ("The tables do not exist; this line creates them: driftbreaker.metadata.create_all(engine).",)
+    return (f"The tables do not exist; this line creates them: {tables!r}.metadata.create_all(engine).",)
+
+
+def _state_of_transaction(error: DBAPIError, dialect: str | None) -> str:
+    if dialect == "postgresql":
+        retry = ", then retry it" if _sqlstate(error) in _RETRYABLE else ""
+        return f"The transaction is aborted and nothing of it can be committed: roll it back{retry}."
+    return "The transaction is still usable, and this statement changed nothing."
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)

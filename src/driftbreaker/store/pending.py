@@ -1,0 +1,88 @@
+"""What waits for the caller's outermost commit: events to tell, and reasons to refuse it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from ..errors import HalfWrittenError
+from ..hooks import Event, emit
+
+_KEY = "driftbreaker.pending"
+
+
+@dataclass
+class _Pending:
+    """Items of one root transaction, each with the savepoints that it would be undone with."""
+
+    events: list[tuple[tuple[Any, ...], Event]] = field(default_factory=list)
+    broken: list[tuple[tuple[Any, ...], str]] = field(default_factory=list)
+    committed: bool = False
+
+    def undo(self, savepoint: Any) -> None:
+        self.events = [item for item in self.events if savepoint not in item[0]]
+        self.broken = [item for item in self.broken if savepoint not in item[0]]
+
+
+def tell_after_commit(session: Session, what: Event) -> None:
+    """Emit an event once the session's outermost transaction has committed; drop it on rollback."""
+    _pending(session).events.append((_savepoints(session), what))
+
+
+def refuse_commit(session: Session, why: str) -> None:
+    """Make the session's next commit fail: part of a transition is written, and its rest could not be."""
+    _pending(session).broken.append((_savepoints(session), why))
+
+
+def _pending(session: Session) -> _Pending:
+    pending: _Pending = session.info.setdefault(_KEY, _Pending())
+    return pending
+
+
+def _savepoints(session: Session) -> tuple[Any, ...]:
+    chain = []
+    savepoint = session.get_nested_transaction()
+    while savepoint is not None and savepoint.nested:
+        chain.append(savepoint)
+        savepoint = savepoint.parent
+    return tuple(chain)
+
+
+# Registered once, on the class: sessions of every kind (sessionmaker, scoped, SQLModel's, the one inside an
+# AsyncSession) take part. Most have nothing pending and pay for one look into a dictionary.
+
+
+@event.listens_for(Session, "before_commit")
+def _before_commit(session: Session) -> None:
+    pending = session.info.get(_KEY)
+    if pending is not None and pending.broken:
+        raise HalfWrittenError(pending.broken[0][1])
+
+
+@event.listens_for(Session, "after_commit")
+def _after_commit(session: Session) -> None:
+    pending = session.info.get(_KEY)
+    # A released savepoint fires this event too; only the outermost commit makes anything true.
+    if pending is not None and not session.in_nested_transaction():
+        pending.committed = True
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _after_soft_rollback(session: Session, previous: SessionTransaction) -> None:
+    pending = session.info.get(_KEY)
+    if pending is not None:
+        pending.undo(previous)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _after_transaction_end(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:
+        return
+    # Commit, rollback, close, failed commit: the root's end is the one event that all of them share. The connection
+    # is back in its pool here, so that a listener with a session of its own finds one.
+    pending = session.info.pop(_KEY, None)
+    if pending is not None and pending.committed:
+        emit(what for _, what in pending.events)

@@ -1,0 +1,188 @@
+"""What a report does to the breaker: clear its streak, count one more, trip it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from ..model import TRIPPED_BY, ActorKind, Change, Incident, Severity, Status
+from ..policy import add_errors, count_errors
+from ..settings import identity_of
+from ..statements import reads, reports, transitions
+from .joined import ROUNDS, Joined
+from .transition import (
+    Cause,
+    Opening,
+    contended,
+    create,
+    keep_counts,
+    keep_settings,
+    lock_and_recover,
+    open_locked,
+    recover,
+    write_opening,
+)
+
+
+def clear_streak(joined: Joined, generation: int | None) -> None:
+    """A good report: clear the streak where there is one; recover an expired breaker."""
+    if joined.sql.writes_in_one_statement:
+        row = joined.run(reports.clear_streak(joined.sql), generation=generation).one_or_none()
+    else:
+        row = _clear_by_steps(joined, generation)
+    if row is not None and row.settings_hash is not None:
+        joined.wrote = True
+        keep_settings(joined, row.settings_hash)
+    if row is not None and row.expired:
+        lock_and_recover(joined)
+
+
+def _clear_by_steps(joined: Joined, generation: int | None) -> Row[Any] | None:
+    if joined.reads_first():
+        seen = _look(joined)
+        if seen is None or seen.expired or seen.status != Status.CLOSED or seen.failures == 0:
+            return seen
+    cleared = joined.run(reports.clear_streak(joined.sql), generation=generation).one_or_none()
+    return _look(joined) if cleared is None else cleared
+
+
+def count_bad(joined: Joined, opening: Opening, generation: int | None) -> Incident | None:
+    """A bad report: count it; return the incident when this very report opened the breaker."""
+    look_first = joined.reads_first()
+    for _ in range(ROUNDS):
+        counted = None if look_first else _count(joined, opening, generation)
+        if counted is not None:
+            return _counted(joined, opening, counted)
+        look_first = False
+        if not _countable(joined, generation):
+            return None
+    raise contended(joined)
+
+
+def _count(joined: Joined, opening: Opening, generation: int | None) -> Row[Any] | None:
+    settings = joined.settings
+    row = joined.run(
+        reports.count_bad(joined.sql),
+        generation=generation,
+        auto_disable=settings.auto_disable,
+        failure_threshold=settings.failure_threshold,
+        status=Status.OPEN.value,
+        ttl=settings.ttl_milliseconds,
+        auto_recover=settings.auto_recover,
+        reason=opening.cause.reason,
+        actor=opening.cause.actor,
+        incident_id=opening.incident_id,
+        alert_identity=identity_of(opening.labels(joined)),
+    ).one_or_none()
+    joined.wrote = joined.wrote or row is not None
+    return row
+
+
+def _counted(joined: Joined, opening: Opening, row: Row[Any]) -> Incident | None:
+    keep_settings(joined, row.settings_hash)
+    if row.status == Status.CLOSED:
+        return None
+    return write_opening(
+        joined,
+        opening,
+        at=row.opened_at,
+        until=row.until,
+        auto_recover=joined.settings.auto_recover,
+        old_status=Status.CLOSED.value,
+        generation=row.generation,
+        version=row.version,
+    )
+
+
+def _countable(joined: Joined, generation: int | None) -> bool:
+    """Return whether counting may be tried again, after doing what stood in its way."""
+    seen = _look(joined)
+    if generation not in (None, 0 if seen is None else seen.generation):
+        return False
+    if seen is None:
+        create(joined)
+        return True
+    if seen.expired:
+        lock_and_recover(joined)
+        return True
+    return bool(seen.status == Status.CLOSED)
+
+
+def _look(joined: Joined) -> Row[Any] | None:
+    return joined.run(reads.look(joined.sql)).one_or_none()
+
+
+def count_schema_errors(joined: Joined, opening: Opening, count: int, generation: int | None) -> Incident | None:
+    """Add schema errors to the rolling hour; return the incident when they opened the breaker.
+
+    An open breaker is not even locked.
+    """
+    look_first = joined.reads_first()
+    for _ in range(ROUNDS):
+        row = None if look_first else joined.run(transitions.lock_countable(joined.sql)).one_or_none()
+        if row is not None and row.expired:
+            recover(joined, row)
+        elif row is not None:
+            return _add_errors(joined, opening, row, count, generation)
+        elif not _countable(joined, generation):
+            return None
+        look_first = False
+    raise contended(joined)
+
+
+def _add_errors(joined: Joined, opening: Opening, row: Row[Any], count: int, generation: int | None) -> Incident | None:
+    if generation not in (None, row.generation):
+        return None
+    settings = joined.settings
+    buckets = add_errors(row.schema_errors, row.at, count)
+    total = count_errors(buckets, row.at)
+    keep_settings(joined, row.settings_hash)
+    forced = row.forced_until is not None and row.forced_until > row.at
+    if forced or not settings.auto_disable or total < settings.schema_error_threshold:
+        keep_counts(joined, schema_errors=buckets, last_failure_at=row.at)
+        return None
+    ttl = settings.ttl
+    return open_locked(
+        joined,
+        row,
+        opening.counting(total),
+        until=None if ttl is None else row.at + ttl,
+        auto_recover=settings.auto_recover,
+        trip_count=row.trip_count + 1,
+        schema_errors=buckets,
+        last_failure_at=row.at,
+    )
+
+
+def drift_opening(joined: Joined, incident_id: str, score: float, samples: int, details: dict[str, Any]) -> Opening:
+    """Return the opening that a bad score may turn into."""
+    limit = joined.settings.drift_threshold
+    reason = f"Drift score {score:g} above {limit:g}; failure threshold {joined.settings.failure_threshold} reached"
+    return _trip(joined, incident_id, Severity.P1, reason, score, samples, details)
+
+
+def schema_opening(joined: Joined, incident_id: str, details: dict[str, Any]) -> Opening:
+    """Return the opening that schema errors may turn into."""
+    reason = f"Schema errors within an hour; schema error threshold {joined.settings.schema_error_threshold} reached"
+    return _trip(joined, incident_id, Severity.P3, reason, 1.0, 0, details)
+
+
+def _trip(
+    joined: Joined,
+    incident_id: str,
+    severity: Severity,
+    reason: str,
+    score: float,
+    samples: int,
+    details: dict[str, Any],
+) -> Opening:
+    return Opening(
+        incident_id=incident_id,
+        cause=Cause(change=Change.TRIP, actor=TRIPPED_BY, actor_kind=ActorKind.SYSTEM, reason=reason),
+        severity=severity,
+        drift_score=score,
+        sample_count=samples,
+        details=details,
+        alert=joined.settings.alert,
+    )

@@ -1,0 +1,312 @@
+"""The steps of every change of state. Each runs under the breaker's row lock and writes all that belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from ..errors import ContendedError
+from ..model import RECOVERED_BY, ActorKind, Change, Incident, IncidentStatus, Severity, Status
+from ..settings import AlertSettings, identity_of
+from ..statements import reports, transitions
+from .joined import Joined
+from .records import RECOVERY_REASON
+
+DOOR = "session"
+NOT_HELD = {"hold_until": None, "hold_by": None, "hold_reason": None}
+NOT_FORCED = {"forced_until": None, "forced_by": None, "forced_reason": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Who made a change, by which word, and why."""
+
+    change: Change
+    actor: str
+    actor_kind: ActorKind
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What is known of an opening before it is written."""
+
+    incident_id: str
+    cause: Cause
+    severity: Severity
+    drift_score: float
+    sample_count: int
+    details: dict[str, Any]
+    alert: AlertSettings
+
+    def labels(self, joined: Joined) -> dict[str, str]:
+        """Return the label set of the opening's alert."""
+        return self.alert.labels_for(joined.key, self.severity)
+
+    def counting(self, samples: int) -> Opening:
+        """Return the same opening with the number of samples that turned out."""
+        return replace(self, sample_count=samples)
+
+
+def lock(joined: Joined) -> Row[Any] | None:
+    """Lock the breaker's row; None when there is none."""
+    return joined.run(transitions.lock(joined.sql)).one_or_none()
+
+
+def lock_or_create(joined: Joined) -> Row[Any]:
+    """Lock the breaker's row, made first where it is missing."""
+    for _ in range(2):
+        row = lock(joined)
+        if row is not None:
+            return row
+        create(joined)
+    raise contended(joined)
+
+
+def create(joined: Joined) -> None:
+    """Make an empty closed row, unless somebody was first."""
+    mine = joined.owns_settings
+    settings = {
+        "settings": joined.settings.as_json if mine else None,
+        "settings_hash": joined.settings.hash if mine else None,
+    }
+    joined.run(reports.create(joined.sql), **settings)
+
+
+def contended(joined: Joined) -> ContendedError:
+    """Return the error of a breaker that would not hold still."""
+    return ContendedError(f"breaker {joined.key} kept changing under this call: retry the transaction")
+
+
+def change(joined: Joined, **columns: Any) -> None:
+    """Write columns of the locked breaker, as a new version."""
+    joined.write(transitions.change_breaker(joined.sql, *columns), **columns)
+
+
+def keep_counts(joined: Joined, **columns: Any) -> None:
+    """Write counts of the locked breaker, which are no new version."""
+    joined.write(transitions.keep_counts(joined.sql, *columns), **columns)
+
+
+def keep_settings(joined: Joined, stored_hash: str | None) -> None:
+    """Copy the code's settings into the touched row where it carries others, as one history entry."""
+    if not joined.owns_settings or stored_hash == joined.settings.hash:
+        return
+    new = {"settings": joined.settings.as_json, "settings_hash": joined.settings.hash}
+    row = joined.write(transitions.keep_settings(joined.sql), **new).one_or_none()
+    if row is None or stored_hash is None:  # a row made by a door without settings gets its first: no change
+        return
+    cause = Cause(
+        change=Change.SETTINGS,
+        actor="settings",
+        actor_kind=ActorKind.SYSTEM,
+        reason="The code's settings changed",
+    )
+    record(
+        joined,
+        cause,
+        at=row.at,
+        old_status=row.status,
+        new_status=row.status,
+        generation=row.generation,
+        version=row.version,
+        details={"old": stored_hash, "new": joined.settings.hash},
+    )
+
+
+def record(
+    joined: Joined,
+    cause: Cause,
+    *,
+    at: datetime,
+    old_status: str,
+    new_status: str,
+    generation: int,
+    version: int,
+    incident_id: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write one history entry, and tell the listeners of it after the commit."""
+    joined.write(
+        transitions.add_history(joined.sql),
+        **_history(cause, at, old_status, new_status, details or {}),
+        generation=generation,
+        version=version,
+        incident_id=incident_id,
+    )
+    joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=incident_id, at=at)
+
+
+def _history(cause: Cause, at: datetime, old_status: str, new_status: str, details: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "at": at,
+        "change": cause.change.value,
+        "old_status": old_status,
+        "new_status": new_status,
+        "change_actor": cause.actor,
+        "change_reason": cause.reason,
+        "change_details": details,
+        "actor_kind": cause.actor_kind.value,
+        "door": DOOR,
+        "source": "claimed" if cause.actor_kind is ActorKind.USER else "system",
+    }
+
+
+def write_opening(
+    joined: Joined,
+    opening: Opening,
+    *,
+    at: datetime,
+    until: datetime | None,
+    auto_recover: bool,
+    old_status: str,
+    generation: int,
+    version: int,
+    change_details: dict[str, Any] | None = None,
+) -> Incident:
+    """Write the incident, the alert and the history entry of an opening; the breaker's row says it already."""
+    labels = opening.labels(joined)
+    identity = identity_of(labels)
+    cause = opening.cause
+    values = {
+        **_history(cause, at, old_status, Status.OPEN.value, change_details or {}),
+        "generation": generation,
+        "version": version,
+        "incident_id": opening.incident_id,
+        "ts": at,
+        "severity": opening.severity.value,
+        "reason": cause.reason,
+        "actor": cause.actor,
+        "drift_score": opening.drift_score,
+        "sample_count": opening.sample_count,
+        "details": opening.details,
+        "until": until,
+        "alert_identity": identity,
+        "identity": identity,
+        "labels": labels,
+        "starts_at": at,
+        "ends_at": until if auto_recover else None,
+        "runbook_url": opening.alert.runbook_url,
+        "generator_url": opening.alert.generator_url,
+    }
+    for statement in transitions.opening(joined.sql):
+        joined.write(statement, **values)
+    joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=opening.incident_id, at=at)
+    return Incident(
+        id=opening.incident_id,
+        name=joined.key.name,
+        scope=joined.key.scope,
+        timestamp=at,
+        reason=cause.reason,
+        severity=opening.severity.value,
+        drift_score=opening.drift_score,
+        sample_count=opening.sample_count,
+        details=opening.details,
+    )
+
+
+def open_locked(
+    joined: Joined,
+    row: Row[Any],
+    opening: Opening,
+    *,
+    until: datetime | None,
+    auto_recover: bool,
+    **counts: Any,
+) -> Incident:
+    """Open a closed breaker whose row is locked."""
+    change(
+        joined,
+        status=Status.OPEN.value,
+        opened_at=row.at,
+        changed_at=row.at,
+        until=until,
+        auto_recover=auto_recover,
+        reason=opening.cause.reason,
+        actor=opening.cause.actor,
+        incident_id=opening.incident_id,
+        alert_identity=identity_of(opening.labels(joined)),
+        generation=row.generation + 1,
+        **NOT_FORCED,
+        **counts,
+    )
+    return write_opening(
+        joined,
+        opening,
+        at=row.at,
+        until=until,
+        auto_recover=auto_recover,
+        old_status=row.status,
+        generation=row.generation + 1,
+        version=row.version + 1,
+    )
+
+
+def close_locked(joined: Joined, row: Row[Any], cause: Cause, at: datetime, **columns: Any) -> None:
+    """Close an open breaker whose row is locked: resolve its incident and its alert, clear its counts."""
+    resolve_incident(joined, row, cause, at)
+    joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=at, at=at)
+    change(
+        joined,
+        status=Status.CLOSED.value,
+        failures=0,
+        schema_errors=None,
+        opened_at=None,
+        until=None,
+        reason=None,
+        actor=None,
+        incident_id=None,
+        alert_identity=None,
+        changed_at=at,
+        generation=row.generation + 1,
+        **NOT_HELD,
+        **columns,
+    )
+    record(
+        joined,
+        cause,
+        at=at,
+        old_status=row.status,
+        new_status=Status.CLOSED.value,
+        generation=row.generation + 1,
+        version=row.version + 1,
+        incident_id=row.incident_id,
+    )
+
+
+def resolve_incident(
+    joined: Joined, row: Row[Any], cause: Cause, at: datetime, *, superseded_by: str | None = None
+) -> None:
+    """Resolve the incident that the locked row names."""
+    notes = cause.reason if superseded_by is None else f"Superseded by {superseded_by}: {cause.reason}"
+    status = IncidentStatus.RESOLVED if superseded_by is None else IncidentStatus.SUPERSEDED
+    joined.write(
+        transitions.resolve_incident(joined.sql),
+        incident_id=row.incident_id,
+        status=status.value,
+        resolved_at=at,
+        resolved_by=cause.actor,
+        resolution_notes=notes,
+        superseded_by=superseded_by,
+    )
+
+
+def recover(joined: Joined, row: Row[Any]) -> None:
+    """Write the recovery of an expired breaker whose row is locked, dated at its end, never before its last change."""
+    cause = Cause(
+        change=Change.RECOVER,
+        actor=RECOVERED_BY,
+        actor_kind=ActorKind.SYSTEM,
+        reason=RECOVERY_REASON,
+    )
+    close_locked(joined, row, cause, max(row.until, row.changed_at))
+
+
+def lock_and_recover(joined: Joined) -> None:
+    """Write the recovery of a breaker that was seen expired, unless somebody was first."""
+    row = lock(joined)
+    if row is not None and row.expired:
+        recover(joined, row)

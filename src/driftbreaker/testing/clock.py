@@ -1,0 +1,26 @@
+"""A clock for tests that stands still until it is moved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ..checks import check_instant
+
+
+class ManualClock:
+    """Stands in for the database's clock: ``CircuitBreaker(session, name, clock=ManualClock())``.
+
+    Starts at `start` (an aware datetime; noon of 1 January 2026 by default) and moves only when told to.
+    """
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = check_instant(start or datetime(2026, 1, 1, 12, tzinfo=UTC), "start")
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self._now
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move by `by`, back when it is negative, and return the new instant."""
+        self._now += by
+        return self._now
