@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine, inspect, select
+from sqlalchemy.engine import make_url
 
 from driftbreaker import metadata
 from driftbreaker.cli.app import app
 
+HIDDEN = "hunter2"
 TABLES = (
     "driftbreaker_demo_estimates",
     "driftbreaker_breakers",
@@ -125,18 +127,28 @@ def test_document_has_the_exact_facts_of_the_default_seed(document: Any) -> None
     assert (trip["incident"]["severity"], trip["incident"]["drift_score"]) == ("P1", 0.8)
 
 
-def test_trip_is_invisible_before_the_commit_and_whole_after_it(document: Any) -> None:
+def check_trip_was_atomic(document: Any) -> None:
     before, after = document["trip"]["before_commit"], document["trip"]["after_commit"]
 
     assert (before["status"], before["consecutive_failures"]) == ("closed", 2)
     assert before["rows"] == dict(zip(TABLES, [196, 1, 0, 0, 0], strict=True))
     assert (after["status"], after["consecutive_failures"]) == ("open", 3)
     assert after["rows"] == dict(zip(TABLES, [197, 1, 1, 1, 1], strict=True))
-
-
-def test_rollback_leaves_no_row_in_any_table(document: Any) -> None:
     assert document["rollback"]["incident_inside"]
     assert document["rollback"]["rows_afterwards"] == dict.fromkeys(TABLES, 0)
+
+
+def test_trip_is_invisible_before_the_commit_and_rollback_leaves_no_row(document: Any) -> None:
+    check_trip_was_atomic(document)
+
+
+def test_postgresql_tells_the_same_story_and_hides_its_password(postgres_url: str) -> None:
+    url = make_url(postgres_url).set(password=HIDDEN)  # the throwaway server asks for none
+    done = demo("--db", url.render_as_string(hide_password=False), "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert HIDDEN not in done.stdout
+    check_trip_was_atomic(json.loads(done.stdout))
 
 
 def test_hand_and_clock_both_end_an_opening(document: Any) -> None:
@@ -199,4 +211,4 @@ def test_a_database_that_cannot_be_used_is_one_line_without_the_password(url: st
     assert done.stdout == ""
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "hunter2" not in done.stderr
+    assert HIDDEN not in done.stderr

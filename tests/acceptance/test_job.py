@@ -1,29 +1,19 @@
 """What the demo's job promises to the application around it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from driftbreaker import BreakerSettings, CircuitBreaker, metadata
+from driftbreaker import BreakerSettings, CircuitBreaker
 from driftbreaker.cli.demo.job import Step, run
 from driftbreaker.cli.demo.request import Request
 
 SETTINGS = BreakerSettings(failure_threshold=3, drift_threshold=0.2, ttl=timedelta(hours=24))
 NAME = "job"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'job.db'}")
-    metadata.create_all(engine)
-    yield sessionmaker(engine)
-    engine.dispose()
 
 
 def requests(count: int) -> list[Request]:

@@ -8,7 +8,7 @@ pinned as a literal. `DRIFTBREAKER_DATA` names the folder of the larger data set
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,33 +19,22 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from driftbreaker import BreakerSettings, metadata
+from driftbreaker import BreakerSettings
 from driftbreaker.cli.demo.estimators import Estimator
 from driftbreaker.cli.demo.job import run
 from driftbreaker.cli.demo.request import Request
 from driftbreaker.cli.demo.stream import FIRST_DAY
 from driftbreaker.cli.demo.stream import requests as made_up_requests
 
-SETTINGS = BreakerSettings(
-    failure_threshold=3, drift_threshold=0.2, warning_threshold=0.15, ttl=timedelta(hours=24)
-)
+SETTINGS = BreakerSettings(failure_threshold=3, drift_threshold=0.2, warning_threshold=0.15, ttl=timedelta(hours=24))
 DATA = os.environ.get("DRIFTBREAKER_DATA")
 
 # The traffic that arrives before a dated change takes effect, and how much arrives in all.
 BEFORE_CHANGE, REQUESTS = 500, 1_000
 
 Prices = tuple[str, str]
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'real.db'}")
-    metadata.create_all(engine)
-    yield sessionmaker(engine)
-    engine.dispose()
 
 
 def first_of_three_in_a_row(pairs: Iterable[tuple[Fraction, Fraction]]) -> int | None:

@@ -42,9 +42,7 @@ def test_without_the_prices_the_demo_says_what_to_install() -> None:
 
 
 def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
-    done = python(
-        "import sys; sys.argv = ['driftbreaker', 'demmo']\nfrom driftbreaker.cli import main\nmain()"
-    )
+    done = python("import sys; sys.argv = ['driftbreaker', 'demmo']\nfrom driftbreaker.cli import main\nmain()")
 
     assert done.returncode == 2
     assert "No such command 'demmo'" in done.stderr

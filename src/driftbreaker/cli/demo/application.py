@@ -26,14 +26,10 @@ estimates = Table(
 )
 
 
-def record_estimate(
-    session: Session, breaker: str, number: int, model: str, served_by: str, cost: Decimal
-) -> None:
+def record_estimate(session: Session, breaker: str, number: int, model: str, served_by: str, cost: Decimal) -> None:
     """Write what was served, in the session's transaction."""
     session.execute(
-        insert(estimates).values(
-            breaker=breaker, number=number, model=model, served_by=served_by, usd=float(cost)
-        )
+        insert(estimates).values(breaker=breaker, number=number, model=model, served_by=served_by, usd=float(cost))
     )
 
 

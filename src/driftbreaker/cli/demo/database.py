@@ -75,9 +75,7 @@ def _checked(text: str) -> URL:
     except ModuleNotFoundError as error:
         raise DemoError(_missing_driver(error)) from None
     if url.get_backend_name() not in _BACKENDS:
-        raise DemoError(
-            f"driftbreaker speaks SQLite and PostgreSQL, not {url.get_backend_name()}: try {_EXAMPLES}"
-        )
+        raise DemoError(f"driftbreaker speaks SQLite and PostgreSQL, not {url.get_backend_name()}: try {_EXAMPLES}")
     if dialect.is_async:
         raise DemoError(f"{url.drivername} is an async driver and the demo is not: try {_EXAMPLES}")
     if url.get_backend_name() == "sqlite" and _in_memory(url):

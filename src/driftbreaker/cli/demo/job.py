@@ -94,9 +94,7 @@ def run(
     return JobResult(name, tuple(steps))
 
 
-def _serve(
-    breaker: CircuitBreaker, number: int, request: Request, control: Estimate, candidate: Estimate
-) -> Step:
+def _serve(breaker: CircuitBreaker, number: int, request: Request, control: Estimate, candidate: Estimate) -> Step:
     cost = control(request)
     if breaker.is_open():
         return Step(number, request, "control", cost)

@@ -108,8 +108,7 @@ def _trip(facts: Facts) -> Iterator[str]:
         return
     scores = ", ".join(f"{score:.2f}" for score in trip.scores)
     yield (
-        f"{_act(2)}{_OFF}   tripped at observation {trip.observation} "
-        f"({trip.request.at:%Y-%m-%d %H:%M} UTC): {scores}"
+        f"{_act(2)}{_OFF}   tripped at observation {trip.observation} ({trip.request.at:%Y-%m-%d %H:%M} UTC): {scores}"
     )
     yield "   Written with the request's own row, in the application's transaction, by its one COMMIT:"
     yield f"     {'table':<30}{'written by':<18}{'seen before COMMIT':<22}seen after"
@@ -157,9 +156,7 @@ def _by_hand(facts: Facts) -> Iterator[str]:
 
 def _recovery(facts: Facts) -> Iterator[str]:
     recovery = facts.recovery
-    yield _state(
-        5, is_open=recovery.seen_open, words=f"tripped, with a time to live of {recovery.ttl_seconds:g} s"
-    )
+    yield _state(5, is_open=recovery.seen_open, words=f"tripped, with a time to live of {recovery.ttl_seconds:g} s")
     later = f"{recovery.waited_seconds:.1f} s later by itself, resolved by {recovery.incident.resolved_by}"
     yield _state(None, is_open=False, words=later)
 

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from driftbreaker.cli.demo.database import Database
     from driftbreaker.cli.demo.estimators import PriceChange
 
-SETTINGS = BreakerSettings(
-    failure_threshold=3, drift_threshold=0.2, warning_threshold=0.15, ttl=timedelta(hours=24)
-)
+SETTINGS = BreakerSettings(failure_threshold=3, drift_threshold=0.2, warning_threshold=0.15, ttl=timedelta(hours=24))
 CONTROL = Estimator(as_of=stream.FIRST_DAY)
 CANDIDATE = Estimator()
 BREAKER_TABLES = tuple(f"driftbreaker_{table}" for table in ("breakers", "incidents", "outbox", "history"))
@@ -93,9 +91,7 @@ def _traffic(engine: Engine, plan: Plan, on_request: Callable[[], None]) -> tupl
     looks: list[Look] = []
 
     def on_step(session: Session, step: Step) -> None:
-        application.record_estimate(
-            session, plan.name, step.number, step.request.model, step.served_by, step.cost
-        )
+        application.record_estimate(session, plan.name, step.number, step.request.model, step.served_by, step.cost)
         if step.incident is not None:
             # Only rows of other transactions are visible there: this one has yet to commit.
             looks.append(look(engine, plan.name))
@@ -160,9 +156,7 @@ def _recovery(engine: Engine, name: str) -> Recovery:
         breaker = CircuitBreaker(session, name, settings=settings)
         # Readers answer "closed" and write nothing; the first report writes the recovery down.
         breaker.report_drift(0.0)
-        incident = next(
-            each for each in breaker.get_incidents(include_resolved=True) if each.id == tripped.id
-        )
+        incident = next(each for each in breaker.get_incidents(include_resolved=True) if each.id == tripped.id)
     return Recovery(name, _TTL.total_seconds(), seen_open, waited, incident)
 
 
