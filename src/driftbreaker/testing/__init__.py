@@ -1,13 +1,8 @@
 """What you need to test your own use of driftbreaker."""
 
 from .clock import ManualClock
-from .postgres import (
-    PostgresFailed,
-    PostgresNotFound,
-    PostgresServer,
-    available_versions,
-    postgres_server,
-)
+from .errors import PostgresFailed, PostgresNotFound
+from .postgres import PostgresServer, available_versions, postgres_server
 
 __all__ = [
     "ManualClock",
