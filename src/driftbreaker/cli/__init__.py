@@ -1,0 +1,17 @@
+"""The command line: `driftbreaker`, installed by the extra `driftbreaker[cli]`."""
+
+import sys
+
+MISSING_CLICK = "driftbreaker: the command line needs click: pip install 'driftbreaker[cli]'\n"
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    try:
+        from driftbreaker.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.stderr.write(MISSING_CLICK)
+        raise SystemExit(2) from None
+    app(prog_name="driftbreaker")

@@ -1,0 +1,1 @@
+"""`driftbreaker demo`: the main job on real prices, told on one screen."""
