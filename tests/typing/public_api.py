@@ -1,0 +1,51 @@
+"""What a type checker sees of the public names; read by pyright, never run."""
+
+from datetime import datetime
+from typing import assert_type
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+import driftbreaker
+from driftbreaker import (
+    AsyncCircuitBreaker,
+    BreakerSettings,
+    BreakerState,
+    CircuitBreaker,
+    HistoryEntry,
+    Incident,
+    costsim,
+)
+
+
+def joined(session: Session, until: datetime) -> None:
+    breaker = CircuitBreaker(session, "pricing", scope="gpt-4", settings=BreakerSettings(failure_threshold=5))
+    assert_type(breaker.is_disabled(), bool)
+    assert_type(breaker.report_drift(0.5, 3, {"model": "gpt-4"}, generation=1), Incident | None)
+    assert_type(breaker.report_schema_error(2), Incident | None)
+    assert_type(breaker.disable("why", actor="alice", until=until), tuple[bool, Incident | None])
+    assert_type(breaker.hold("why", actor="alice", until=None), bool)
+    assert_type(breaker.force_on("why", actor="alice", until=until), bool)
+    assert_type(breaker.get_state(), BreakerState)
+    assert_type(breaker.get_incidents(include_resolved=True), list[Incident])
+    assert_type(breaker.get_history(), list[HistoryEntry])
+    assert_type(driftbreaker.metadata, MetaData)
+    breaker.disable("why")  # pyright: ignore[reportCallIssue]
+    CircuitBreaker(session, "pricing", when="later")  # pyright: ignore[reportArgumentType]
+    CircuitBreaker(session)  # pyright: ignore[reportCallIssue]
+
+
+async def joined_async(session: AsyncSession) -> None:
+    breaker = AsyncCircuitBreaker(session, "pricing", scope="gpt-4")
+    assert_type(await breaker.is_disabled(), bool)
+    assert_type(await breaker.report_drift(0.5), Incident | None)
+    assert_type(await breaker.enable("why", actor="alice"), bool)
+    AsyncCircuitBreaker(session, "pricing", nonsense=1)  # pyright: ignore[reportCallIssue]
+
+
+async def origin(session: Session) -> None:
+    breaker = costsim.create_circuit_breaker(session)
+    assert_type(await breaker.report_drift(0.5), costsim.Incident | None)
+    assert_type(breaker.is_open(), bool)
+    assert_type(await costsim.disable_v2(session, "why", "alice"), tuple[bool, costsim.Incident | None])
