@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint types floors wheel check lock clean
+ .PHONY: demo test lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -26,6 +26,10 @@ types: .venv/.ready
 
 floors: .venv/.ready
 	$(BIN)/lint-imports
+
+# Ratios to the raw driver and to others, in one run.
+bench: .venv/.ready
+	$(BIN)/python -m benchmarks
 
 # The built wheel in an environment of its own: what users get, not what lies in the checkout.
 wheel: .venv/.ready

@@ -184,9 +184,9 @@ class CircuitBreaker:
             if bad:
                 opening = store.drift_opening(joined, str(uuid4()), score, samples, evidence)
                 return store.count_bad(joined, opening, generation)
+            store.clear_streak(joined, generation)
             if self._warns(score):
                 joined.tell("warning", score=score, threshold=self._settings.warning_threshold)
-            store.clear_streak(joined, generation)
             return None
 
     def report_schema_error(
