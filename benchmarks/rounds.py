@@ -1,6 +1,6 @@
 """Interleaved rounds: every contender runs in every round, in rotated order, and is compared within its round.
 
-Machines are noisy and drift; a ratio within one round of a few milliseconds survives that, a mean over minutes does not.
+Machines are noisy and drift; a ratio within one round of milliseconds survives that, a mean over minutes does not.
 Each result is the median of the rounds' ratios with its quartiles; where those differ by more than two times it is
 called noisy and not judged.
 """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import BAD, GOOD, HOUR, changes, trip
-from tests.support.worlds import World
+from tests.support.worlds import TABLES, World
 
 
 @pytest.fixture
@@ -227,3 +228,20 @@ def test_expired_whole_does_not_open_its_scopes(world: World, clock: ManualClock
     with world.committed(scope="gpt-4", clock=clock) as scoped:
         assert scoped.is_disabled() is False
     assert changes(world) == ["trip"], "a scope's check leaves the whole's recovery to others"
+
+
+def test_half_open_reads_as_open_and_does_not_expire(world: World, clock: ManualClock) -> None:
+    """Probation: only an admitted call may run the candidate, so every reader still answers open."""
+    with world.committed(clock=clock) as breaker:
+        trip(breaker)
+    with world.outside.begin() as connection:
+        connection.execute(update(TABLES.breakers).values(status="half_open"))
+    before = world.everything()
+    clock.advance(timedelta(days=2))
+    with world.committed(clock=clock) as breaker:
+        assert breaker.is_disabled()
+        assert breaker.get_state().status == "half_open"
+        breaker.report_drift(BAD)
+        breaker.report_drift(GOOD)
+        breaker.report_schema_error(9)
+    assert world.everything() == before
