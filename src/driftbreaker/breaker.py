@@ -262,7 +262,8 @@ class CircuitBreaker:
 
     def _warns(self, score: float) -> bool:
         warning = self._settings.warning_threshold
-        return warning is not None and reaches(score, warning)
+        # One at or above the drift threshold means no warnings, not even for a score that equals both.
+        return warning is not None and reaches(score, warning) and not reaches(warning, self.drift_threshold)
 
     def _join(self, operation: str, *, writes: bool = True) -> AbstractContextManager[Joined]:
         reporting = operation.startswith("report_")
