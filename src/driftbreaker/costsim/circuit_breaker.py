@@ -99,7 +99,7 @@ class CircuitBreaker:
 
     async def reset(self, reason: str | None = None, reset_by: str | None = None) -> bool:
         """Enable V2 and clear its streak; True iff this call enabled it."""
-        actor = _or(reset_by, self._instance_id)
+        actor = check_actor(_or(reset_by, self._instance_id), "reset_by")
         return await self._run(self._core.reset, _or(reason, "Manual reset"), actor=actor)
 
     def is_open(self) -> bool:
