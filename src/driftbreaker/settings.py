@@ -124,11 +124,12 @@ class BreakerSettings:
     alert: AlertSettings = field(default_factory=AlertSettings)
 
     def __post_init__(self) -> None:
-        check_threshold_count(self.failure_threshold, "failure_threshold")
-        check_threshold_score(self.drift_threshold, "drift_threshold")
-        if self.warning_threshold is not None:
-            check_threshold_score(self.warning_threshold, "warning_threshold")
-        check_threshold_count(self.schema_error_threshold, "schema_error_threshold")
+        # Kept as plain numbers: what merely is an Integral or a Real, no driver binds and no format prints.
+        for what in ("failure_threshold", "schema_error_threshold"):
+            object.__setattr__(self, what, check_threshold_count(getattr(self, what), what))
+        for what in ("drift_threshold", "warning_threshold"):
+            if what == "drift_threshold" or self.warning_threshold is not None:
+                object.__setattr__(self, what, check_threshold_score(getattr(self, what), what))
         check_flag(self.auto_disable, "auto_disable")
         check_flag(self.auto_recover, "auto_recover")
         check_ttl(self.ttl)
