@@ -81,6 +81,10 @@ class CircuitBreaker:
             raise InvalidArgumentError(f"when must be 'now', got {when!r}")
         if settings is not None and not isinstance(settings, BreakerSettings):
             raise InvalidArgumentError(f"settings must be BreakerSettings, got {type(settings).__name__}")
+        if clock is not None and not callable(getattr(clock, "now", None)):
+            raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
+        if tables is not None and not isinstance(tables, Tables):
+            raise InvalidArgumentError(f"tables must be Tables, got {type(tables).__name__}")
         self._settings = settings or BreakerSettings()
         self._owns_settings = settings is not None
         self._clock = clock
@@ -262,7 +266,8 @@ class CircuitBreaker:
 
     def _warns(self, score: float) -> bool:
         warning = self._settings.warning_threshold
-        return warning is not None and reaches(score, warning)
+        # One at or above the drift threshold means no warnings, not even for a score that equals both.
+        return warning is not None and reaches(score, warning) and not reaches(warning, self.drift_threshold)
 
     def _join(self, operation: str, *, writes: bool = True) -> AbstractContextManager[Joined]:
         reporting = operation.startswith("report_")

@@ -126,7 +126,7 @@ def check_instant(value: object, what: str) -> datetime:
         utc = LATEST
     if not EARLIEST <= utc < LATEST:
         raise InvalidArgumentError(
-            f"{what} must lie between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d} in UTC, got {_shown(value)}"
+            f"{what} must lie between {EARLIEST.date()} and {LATEST.date()} in UTC, got {_shown(value)}"
         )
     # Subclasses (pandas.Timestamp) may carry more than a database stores.
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)

@@ -37,9 +37,9 @@ def clean_details(details: object) -> dict[str, Any]:
     """
     if details is None:
         return {}
-    copier = _Copier()
-    copied = copier.copy(details, 0)
-    return copied if isinstance(copied, dict) else {"value": copied}
+    copied = _Copier().copy(details, 0)
+    # Copied once more inside its wrapper, which is a level and some bytes of its own.
+    return copied if isinstance(copied, dict) else _Copier().copy({"value": copied}, 0)
 
 
 def to_json(value: object) -> str:
@@ -52,8 +52,8 @@ class _Copier:
 
     def __init__(self) -> None:
         self._nodes = MAX_NODES
-        # The braces of a wrapper and one mark always fit behind what is counted.
-        self._bytes = MAX_BYTES - 64
+        # Behind what is counted there is room for the marks of all 21 levels, 12 bytes each, and one wide number.
+        self._bytes = MAX_BYTES - 512
 
     def copy(self, value: object, depth: int) -> Any:
         self._nodes -= 1
@@ -61,6 +61,12 @@ class _Copier:
         if depth > MAX_DEPTH or self._nodes < 0 or self._bytes < len(MARK.encode()) + 3:
             self._bytes -= len(MARK.encode()) + 3
             return MARK
+        try:
+            return self._copied(value, depth)
+        except Exception:  # noqa: BLE001  what fails to be read, even by isinstance(), is still worth its name
+            return self._text(_as_text(value))
+
+    def _copied(self, value: object, depth: int) -> Any:
         if value is None or isinstance(value, bool):
             self._bytes -= 6
             return value
@@ -68,13 +74,10 @@ class _Copier:
             return self._text(value)
         if isinstance(value, (int, float)):
             return self._number(value)
-        try:
-            if isinstance(value, Mapping):
-                return self._mapping(value, depth)
-            if isinstance(value, (list, tuple)):
-                return self._sequence(value, depth)
-        except Exception:  # noqa: BLE001  a container that fails to be read is still worth its name
-            return self._text(_as_text(value))
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth)
+        if isinstance(value, (list, tuple)):
+            return self._sequence(value, depth)
         return self._text(_as_text(value))
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:

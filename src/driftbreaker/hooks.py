@@ -29,9 +29,12 @@ def listen(listener: Callable[[Event], object]) -> Callable[[], None]:
     come from the tables. Returns a function that removes the listener.
     """
     _listeners.append(listener)
+    listening = True
 
     def remove() -> None:
-        if listener in _listeners:
+        nonlocal listening
+        if listening:
+            listening = False
             _listeners.remove(listener)
 
     return remove

@@ -47,6 +47,11 @@ class AlertSettings:
     def __post_init__(self) -> None:
         _check_label_value("alertname", self.alertname)
         _check_label_value("component", self.component)
+        for what in ("labels", "severities"):
+            if not isinstance(getattr(self, what), Mapping):
+                raise InvalidArgumentError(
+                    f"{what} must be a mapping, got {clean_text(repr(getattr(self, what)), 120)}"
+                )
         for name, value in self.labels.items():
             if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
                 raise InvalidArgumentError(f"a label's name must match {_LABEL_NAME.pattern}, got {name!r}")
@@ -61,7 +66,8 @@ class AlertSettings:
                 raise InvalidArgumentError(f"{what} must be an absolute http(s) URL, got {url!r}")
         # A caller's dictionary may change later; an alert's identity must not.
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
-        object.__setattr__(self, "severities", MappingProxyType(dict(self.severities)))
+        severities = {severity: self.severities[severity] for severity in Severity}
+        object.__setattr__(self, "severities", MappingProxyType(severities))
 
     def labels_for(self, key: Key, severity: Severity) -> dict[str, str]:
         """Return the full label set of an alert about `key`: its identity, the same on fire and on resolve."""
@@ -124,11 +130,12 @@ class BreakerSettings:
     alert: AlertSettings = field(default_factory=AlertSettings)
 
     def __post_init__(self) -> None:
-        check_threshold_count(self.failure_threshold, "failure_threshold")
-        check_threshold_score(self.drift_threshold, "drift_threshold")
-        if self.warning_threshold is not None:
-            check_threshold_score(self.warning_threshold, "warning_threshold")
-        check_threshold_count(self.schema_error_threshold, "schema_error_threshold")
+        # Kept as plain numbers: what merely is an Integral or a Real, no driver binds and no format prints.
+        for what in ("failure_threshold", "schema_error_threshold"):
+            object.__setattr__(self, what, check_threshold_count(getattr(self, what), what))
+        for what in ("drift_threshold", "warning_threshold"):
+            if what == "drift_threshold" or self.warning_threshold is not None:
+                object.__setattr__(self, what, check_threshold_score(getattr(self, what), what))
         check_flag(self.auto_disable, "auto_disable")
         check_flag(self.auto_recover, "auto_recover")
         check_ttl(self.ttl)

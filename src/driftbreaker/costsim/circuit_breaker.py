@@ -46,9 +46,10 @@ class CircuitBreaker:
     ) -> None:
         configuration = Configuration.from_environment()
         settings = configuration.settings(failure_threshold, drift_threshold)
-        # An AsyncSession runs the same core on the session inside it, one hop per call.
-        self._hop: Callable[..., Any] | None = getattr(session, "run_sync", None)
-        self._core = CoreBreaker(getattr(session, "sync_session", session), name, settings=settings)
+        # A scoped session stands for its scope's own; an AsyncSession runs the core inside it, one hop per call.
+        own: Any = session() if callable(session) and hasattr(session, "registry") else session
+        self._hop: Callable[..., Any] | None = getattr(own, "run_sync", None)
+        self._core = CoreBreaker(getattr(own, "sync_session", own), name, settings=settings)
         self._instance_id = configuration.instance_id
 
     @property
@@ -98,7 +99,7 @@ class CircuitBreaker:
 
     async def reset(self, reason: str | None = None, reset_by: str | None = None) -> bool:
         """Enable V2 and clear its streak; True iff this call enabled it."""
-        actor = _or(reset_by, self._instance_id)
+        actor = check_actor(_or(reset_by, self._instance_id), "reset_by")
         return await self._run(self._core.reset, _or(reason, "Manual reset"), actor=actor)
 
     def is_open(self) -> bool:

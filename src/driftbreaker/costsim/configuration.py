@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from ..checks import MAX_TTL, check_threshold_count, check_threshold_score
+from ..checks import MAX_TTL, check_threshold_count, check_threshold_score, check_ttl
 from ..errors import InvalidArgumentError
 from ..settings import AlertSettings, BreakerSettings
 
@@ -125,7 +125,8 @@ def _hours(text: str) -> timedelta | None:
     most = MAX_TTL / timedelta(hours=1)
     if hours > most:
         raise ValueError(f"it must be a number of hours from 0 (no end) to {most:g}")
-    return timedelta(hours=hours) or None
+    # Only 0 says "no end"; what merely rounds to nothing does not.
+    return None if hours == 0 else check_ttl(timedelta(hours=hours), "it")
 
 
 def _seconds(text: str) -> float:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..checks import check_instant
 from ..clock import Clock
-from ..errors import NoTransactionError
+from ..errors import DriftbreakerError, NoTransactionError
 from ..hooks import Event
 from ..model import Change, Key
 from ..settings import BreakerSettings
@@ -79,11 +79,8 @@ class Joined:
             connection = session.connection(bind_arguments={"clause": tables.breakers})
             dialect = connection.dialect.name
             sql = sql_for(tables, dialect, clocked=clock is not None)
-            if writes and sql.autocommits(connection):
-                raise NoTransactionError(
-                    f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
-                    "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
-                )
+            if writes:
+                _need_transaction(sql, connection, operation, key)
             joined = cls(session, connection, sql, key, settings, owns_settings=owns_settings, clock=clock)
             yield joined
         except SQLAlchemyError as error:
@@ -92,6 +89,17 @@ class Joined:
                 note += " What this call had already written must not be committed: roll the transaction back."
                 pending.refuse_commit(session, note)
             error.add_note(note)
+            raise
+        except DriftbreakerError:
+            raise
+        except BaseException:
+            # A time limit's signal, a cancelled task, a listener of the host's: no database aborts for these.
+            if joined is not None and joined.wrote:
+                pending.refuse_commit(
+                    session,
+                    f"driftbreaker: {operation} on breaker {key} was interrupted. What it had already written must not "
+                    "be committed: roll the transaction back.",
+                )
             raise
 
     def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
@@ -116,6 +124,14 @@ class Joined:
         """Tell the listeners, once the caller's transaction has committed."""
         event = Event(kind=str(kind), name=self.key.name, scope=self.key.scope, facts=facts)
         pending.tell_after_commit(self.session, event)
+
+
+def _need_transaction(sql: Sql, connection: Connection, operation: str, key: Key) -> None:
+    if sql.autocommits(connection):
+        raise NoTransactionError(
+            f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
+            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
+        )
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:

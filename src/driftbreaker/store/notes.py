@@ -9,6 +9,7 @@ from ..tables import Tables, default_tables
 
 _RETRYABLE = {"40001", "40P01"}
 _MISSING = {"42P01", "3F000"}
+_NO_CONNECTION = "The session could not give a connection: nothing was sent."
 
 
 def note_on(error: SQLAlchemyError, operation: str, key: Key, tables: Tables, dialect: str | None) -> str:
@@ -22,14 +23,20 @@ def _advice(error: SQLAlchemyError, tables: Tables, dialect: str | None) -> str:
     if isinstance(error, PendingRollbackError):
         return "The transaction had failed before this call: roll it back, then retry."
     if not isinstance(error, DBAPIError):
-        return "The session could not give a connection: nothing was sent."
+        return _NO_CONNECTION
     if error.connection_invalidated:
         return "The connection is lost, and with it the transaction: nothing of it was written. Roll back and retry."
+    if dialect is None:
+        return _NO_CONNECTION
     return " ".join((*_missing_tables(error, tables), _state_of_transaction(error, dialect)))
 
 
 def _missing_tables(error: DBAPIError, tables: Tables) -> tuple[str, ...]:
-    if _sqlstate(error) not in _MISSING and "no such table" not in str(error.orig):
+    said = str(error.orig)
+    if _sqlstate(error) not in _MISSING and "no such table" not in said:
+        return ()
+    # A trigger of the host's may miss a table of the host's.
+    if not any(table.name in said for table in tables.metadata.tables.values()):
         return ()
     if tables is default_tables():
         return ("The tables do not exist; this line creates them: driftbreaker.metadata.create_all(engine).",)

@@ -14,7 +14,7 @@ class ManualClock:
     """
 
     def __init__(self, start: datetime | None = None) -> None:
-        self._now = check_instant(start or datetime(2026, 1, 1, 12, tzinfo=UTC), "start")
+        self._now = check_instant(datetime(2026, 1, 1, 12, tzinfo=UTC) if start is None else start, "start")
 
     def now(self) -> datetime:
         """Return the present instant."""

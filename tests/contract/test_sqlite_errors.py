@@ -1,0 +1,210 @@
+"""SQLite forgives a failed statement; what must not happen is that half a transition is committed then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from driftbreaker import BreakerSettings, Event, HalfWrittenError, listen
+from tests.contract.test_database_errors import WRITERS, note_of
+from tests.support.worlds import World
+
+AT_ONCE = BreakerSettings(failure_threshold=1)
+USABLE = "The transaction is still usable, and this statement changed nothing."
+HALF = "What this call had already written must not be committed: roll the transaction back."
+
+
+@contextmanager
+def refusing(world: World, table: str, what: str = "INSERT") -> Iterator[None]:
+    """A database in which one table takes nothing."""
+    refuse = f"CREATE TRIGGER refuse BEFORE {what} ON driftbreaker_{table} BEGIN SELECT RAISE(ABORT, 'full'); END"
+    with world.outside.begin() as connection:
+        connection.execute(text(refuse))
+    yield
+    with world.outside.begin() as connection:
+        connection.execute(text("DROP TRIGGER refuse"))
+
+
+@pytest.fixture
+def counted(sqlite_world: World) -> World:
+    with sqlite_world.committed() as breaker:
+        breaker.report_drift(0.5)
+    return sqlite_world
+
+
+@pytest.mark.parametrize("table", ["incidents", "outbox", "history"])
+def test_a_trip_that_fails_midway_cannot_be_committed(counted: World, table: str) -> None:
+    before = counted.everything()
+    with counted.session() as session, refusing(counted, table):
+        breaker = counted.breaker(session, settings=BreakerSettings(failure_threshold=2))
+        with pytest.raises(IntegrityError, match="full") as caught:
+            breaker.report_drift(0.5)
+        note = note_of(caught.value)
+        assert note == f"driftbreaker: report_drift on breaker 'pricing' failed. {USABLE} {HALF}"
+        with pytest.raises(HalfWrittenError) as refused:
+            session.commit()
+        assert str(refused.value) == note
+        with pytest.raises(HalfWrittenError):
+            session.commit()
+        session.rollback()
+        session.commit()
+    assert counted.everything() == before
+    with counted.committed(settings=BreakerSettings(failure_threshold=2)) as breaker:
+        assert breaker.report_drift(0.5) is not None, "the next transaction trips as if nothing had been"
+
+
+@pytest.mark.parametrize("operation", ["disable", "enable", "reset", "hold", "force_on", "report_schema_error"])
+def test_every_other_writer_that_fails_midway_cannot_be_committed(counted: World, operation: str) -> None:
+    if operation in ("enable", "reset", "hold"):
+        with counted.committed() as breaker:
+            breaker.disable("maintenance", actor="alice")
+    call = WRITERS[operation] if operation != "report_schema_error" else lambda b: b.report_schema_error(9)
+    before = counted.everything()
+    with counted.session() as session, refusing(counted, "history"):
+        with pytest.raises(IntegrityError) as caught:
+            call(counted.breaker(session))
+        assert HALF in note_of(caught.value)
+        with pytest.raises(HalfWrittenError, match=f"{operation} on breaker 'pricing' failed"):
+            session.commit()
+        session.rollback()
+    assert counted.everything() == before
+
+
+def test_closing_the_session_forgets_the_half_written(counted: World) -> None:
+    before = counted.everything()
+    with counted.session() as session:
+        with refusing(counted, "history"):
+            with pytest.raises(IntegrityError):
+                counted.breaker(session).disable("why", actor="alice")
+            session.close()
+        assert counted.breaker(session).disable("why", actor="alice")[0]
+        session.rollback()
+    assert counted.everything() == before
+
+
+def test_a_savepoint_of_the_callers_undoes_the_half_written(counted: World) -> None:
+    with counted.session() as session:
+        counted.breaker(session).report_drift(0.5)  # a transaction is on, so that the savepoint is one
+        with refused_history(counted, session):
+            savepoint = session.begin_nested()
+            with pytest.raises(IntegrityError):
+                counted.breaker(session).disable("why", actor="alice")
+            counted.call(savepoint.rollback)
+        session.commit()
+    assert counted.row()["failures"] == 2
+    assert counted.row()["status"] == "closed"
+    assert counted.count("incidents") == 0
+
+
+@contextmanager
+def refused_history(world: World, session: Any) -> Iterator[None]:
+    """The same trigger, made from within: the database is locked for anybody else by now."""
+    session.execute(
+        text("CREATE TEMP TRIGGER refuse BEFORE INSERT ON driftbreaker_history BEGIN SELECT RAISE(ABORT, 'full'); END")
+    )
+    yield
+    session.execute(text("DROP TRIGGER refuse"))
+
+
+def test_a_released_savepoint_does_not_launder_the_half_written(counted: World) -> None:
+    before = counted.everything()
+    with counted.session() as session:
+        counted.breaker(session).report_drift(0.5)
+        with refused_history(counted, session):
+            savepoint = session.begin_nested()
+            with pytest.raises(IntegrityError):
+                counted.breaker(session).disable("why", actor="alice")
+            with pytest.raises(HalfWrittenError):
+                counted.call(savepoint.commit)
+        session.rollback()
+    assert counted.everything() == before
+
+
+def test_a_failure_of_the_first_statement_leaves_the_transaction_usable(counted: World) -> None:
+    with counted.session() as session:
+        with refusing(counted, "breakers", "UPDATE"):
+            with pytest.raises(IntegrityError) as caught:
+                counted.breaker(session).report_drift(0.5)
+            assert note_of(caught.value) == f"driftbreaker: report_drift on breaker 'pricing' failed. {USABLE}"
+            session.commit()
+        assert counted.breaker(session).report_drift(0.5) is None
+        session.commit()
+    assert counted.row()["failures"] == 2
+
+
+def test_events_of_a_half_written_trip_are_not_told(counted: World) -> None:
+    heard: list[Event] = []
+    remove = listen(heard.append)
+    try:
+        with counted.session() as session, refusing(counted, "history"):
+            with pytest.raises(IntegrityError):
+                counted.breaker(session, settings=AT_ONCE).report_drift(0.5)
+            with pytest.raises(HalfWrittenError):
+                session.commit()
+            session.rollback()
+    finally:
+        remove()
+    assert heard == []
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    """Somebody else holds the one write lock."""
+    with world.outside.connect() as connection:
+        connection.execute(text("BEGIN IMMEDIATE"))
+        yield
+        connection.rollback()
+
+
+@pytest.fixture
+def impatient(counted: World) -> World:
+    @event.listens_for(counted.sync_engine, "connect")
+    def _no_waiting(connection: Any, _: Any) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout = 20")
+
+    counted.call(counted.engine.dispose)
+    return counted
+
+
+@pytest.mark.parametrize("operation", ["report_drift", "report_schema_error", "disable", "force_on"])
+def test_a_locked_database_leaves_the_transaction_usable(impatient: World, operation: str) -> None:
+    with impatient.session() as session:
+        assert impatient.breaker(session).is_disabled() is False
+        with locked(impatient):
+            with pytest.raises(OperationalError, match="database is locked") as caught:
+                WRITERS[operation](impatient.breaker(session))
+            assert note_of(caught.value) == f"driftbreaker: {operation} on breaker 'pricing' failed. {USABLE}"
+            assert impatient.breaker(session).is_disabled() is False, "a check waits for nobody"
+        WRITERS[operation](impatient.breaker(session))
+        session.commit()
+    row = impatient.row()
+    assert (row["failures"], row["status"]) != (1, "closed") or row["schema_errors"] or row["forced_until"]
+
+
+def test_a_good_report_without_a_streak_does_not_mind_a_locked_database(impatient: World) -> None:
+    with impatient.committed() as breaker:
+        breaker.report_drift(0.1)
+    with impatient.session() as session, locked(impatient):
+        assert impatient.breaker(session).report_drift(0.1) is None
+        session.commit()
+
+
+def test_a_database_that_is_read_only_is_checked_and_refuses_reports(counted: World) -> None:
+    before = counted.everything()
+
+    with counted.session() as session:
+        session.execute(text("PRAGMA query_only = ON"))
+        breaker = counted.breaker(session)
+        assert breaker.is_disabled() is False
+        assert breaker.get_state().consecutive_failures == 1
+        with pytest.raises(DBAPIError, match="readonly") as caught:
+            breaker.report_drift(0.5)
+        assert note_of(caught.value).endswith(USABLE)
+        session.commit()
+        session.execute(text("PRAGMA query_only = OFF"))
+    assert counted.everything() == before
