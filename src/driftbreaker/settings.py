@@ -39,8 +39,8 @@ class AlertSettings:
 
     alertname: str = "CandidateDisabled"
     component: str = "driftbreaker"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    severities: Mapping[Severity, str] = field(default_factory=lambda: SEVERITY_LABELS)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    severities: Mapping[Severity, str] = field(default_factory=lambda: SEVERITY_LABELS, hash=False)
     runbook_url: str | None = None
     generator_url: str | None = None
 
@@ -64,10 +64,10 @@ class AlertSettings:
             url = getattr(self, what)
             if url is not None and not (isinstance(url, str) and re.match("https?://[^/]", url)):
                 raise InvalidArgumentError(f"{what} must be an absolute http(s) URL, got {url!r}")
-        # A caller's dictionary may change later; an alert's identity must not.
-        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
-        severities = {severity: self.severities[severity] for severity in Severity}
-        object.__setattr__(self, "severities", MappingProxyType(severities))
+        # Copies: a caller's dictionary may change later, and an alert's identity must not. Plain ones, so that
+        # settings can be pickled to a spawned worker.
+        object.__setattr__(self, "labels", dict(self.labels))
+        object.__setattr__(self, "severities", {severity: self.severities[severity] for severity in Severity})
 
     def labels_for(self, key: Key, severity: Severity) -> dict[str, str]:
         """Return the full label set of an alert about `key`: its identity, the same on fire and on resolve."""

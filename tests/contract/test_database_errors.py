@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +17,11 @@ from sqlalchemy.exc import (
     UnboundExecutionError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
-from driftbreaker import CircuitBreaker, NoTransactionError, Tables
+from driftbreaker import AsyncCircuitBreaker, CircuitBreaker, NoTransactionError, Tables
 from tests.contract.test_transactions import Base, Order
 from tests.support.worlds import TABLES, World
 
@@ -149,6 +151,20 @@ def test_a_server_that_cannot_be_reached_is_not_called_a_usable_transaction() ->
         "The session could not give a connection: nothing was sent."
     )
     engine.dispose()
+
+
+def test_a_refused_connection_that_sqlalchemy_does_not_wrap_carries_our_sentence_too() -> None:
+    engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+    async def check() -> None:
+        async with AsyncSession(engine) as session:
+            await AsyncCircuitBreaker(session, "pricing").is_disabled()
+
+    with pytest.raises(OSError, match="1") as caught:
+        asyncio.run(check())
+    assert note_of(caught.value) == (
+        "driftbreaker: is_disabled on breaker 'pricing' got no connection: nothing was sent."
+    )
 
 
 def test_a_pool_that_is_used_up_says_that_nothing_was_sent(sqlite_url: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
+import pickle
 from datetime import timedelta
 from decimal import Decimal
 from enum import IntEnum
@@ -216,3 +219,18 @@ def test_the_identity_tells_scopes_names_and_severities_apart() -> None:
 
 def test_the_identity_does_not_depend_on_the_order_of_labels() -> None:
     assert identity_of({"a": "1", "b": "2"}) == identity_of({"b": "2", "a": "1"})
+
+
+def test_settings_can_be_pickled_copied_hashed_and_taken_apart() -> None:
+    settings = BreakerSettings(alert=AlertSettings(labels={"env": "prod"}))
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301  our own bytes
+    assert copy.deepcopy(settings).hash == settings.hash
+    assert hash(settings) == hash(BreakerSettings(alert=AlertSettings(labels={"env": "prod"})))
+    assert dataclasses.asdict(settings)["alert"]["labels"] == {"env": "prod"}
+
+
+def test_a_callers_dictionary_may_change_later() -> None:
+    labels = {"env": "prod"}
+    alert = AlertSettings(labels=labels)
+    labels["env"] = "test"
+    assert alert.labels == {"env": "prod"}

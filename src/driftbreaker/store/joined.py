@@ -92,9 +92,12 @@ class Joined:
             raise
         except DriftbreakerError:
             raise
-        except BaseException:
-            # A time limit's signal, a cancelled task, a listener of the host's: no database aborts for these.
-            if joined is not None and joined.wrote:
+        except BaseException as error:
+            # A time limit's signal, a cancelled task, a listener of the host's, a driver that lets a refused
+            # connection through as it is: no database aborts for these.
+            if joined is None:
+                error.add_note(f"driftbreaker: {operation} on breaker {key} got no connection: nothing was sent.")
+            elif joined.wrote:
                 pending.refuse_commit(
                     session,
                     f"driftbreaker: {operation} on breaker {key} was interrupted. What it had already written must not "
