@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, TypedDict
-from uuid import uuid4
 
 from sqlalchemy.orm import Session, scoped_session
 
@@ -25,10 +25,10 @@ from .checks import (
 from .clean import clean_details
 from .clock import Clock
 from .errors import InvalidArgumentError, WrongSessionError
-from .model import BreakerState, HistoryEntry, Incident, Verdict
-from .policy import judge, reaches
+from .model import BreakerState, HistoryEntry, Incident, Observation
+from .policy import judge
 from .settings import BreakerSettings
-from .store import Joined
+from .store import Door, Joined, LateReport
 from .tables import Tables, default_tables
 
 Details = Mapping[str, Any]
@@ -39,7 +39,7 @@ class BreakerOptions(TypedDict, total=False):
 
     scope: str
     settings: BreakerSettings | None
-    when: Literal["now"]
+    when: Literal["now", "commit"]
     clock: Clock | None
     tables: Tables | None
 
@@ -53,7 +53,11 @@ class CircuitBreaker:
       is open, every scope of the name reads as open.
     - `settings`: thresholds, time to live, alert. Without settings the defaults judge reports, and what people do
       (disable, hold, …) acts on behalf of whoever's settings the row carries.
-    - `when`: ``"now"`` writes at the call.
+    - `when`: when reports are made. ``"now"`` at the call; ``"commit"`` just before the session's outermost commit,
+      folded into one statement per breaker, so that a bad one holds the breaker's row for the commit alone. A late
+      report answers None, is not seen by reads before the commit, and is forgotten with its savepoint or transaction.
+      What it meets at the commit it raises there, and the commit fails. Only ``session.commit()`` (or ``prepare()``)
+      makes it: a COMMIT sent as text or through the connection does not.
     - `clock`: stands in for the database's clock, in tests.
     - `tables`: tables under another prefix or in another schema.
 
@@ -71,49 +75,55 @@ class CircuitBreaker:
         *,
         scope: str = "",
         settings: BreakerSettings | None = None,
-        when: Literal["now"] = "now",
+        when: Literal["now", "commit"] = "now",
         clock: Clock | None = None,
         tables: Tables | None = None,
     ) -> None:
         self._session = _checked_session(session)
-        self._key = check_key(name, scope)
-        if when != "now":
-            raise InvalidArgumentError(f"when must be 'now', got {when!r}")
+        key = check_key(name, scope)
+        if when not in ("now", "commit"):
+            raise InvalidArgumentError(f"when must be 'now' or 'commit', got {when!r}")
         if settings is not None and not isinstance(settings, BreakerSettings):
             raise InvalidArgumentError(f"settings must be BreakerSettings, got {type(settings).__name__}")
         if clock is not None and not callable(getattr(clock, "now", None)):
             raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
         if tables is not None and not isinstance(tables, Tables):
             raise InvalidArgumentError(f"tables must be Tables, got {type(tables).__name__}")
-        self._settings = settings or BreakerSettings()
-        self._owns_settings = settings is not None
-        self._clock = clock
-        self._tables = tables or default_tables()
+        self._late = when == "commit"
+        self._door = Door(
+            key=key,
+            settings=settings or BreakerSettings(),
+            tables=tables or default_tables(),
+            clock=clock,
+            owns_settings=settings is not None,
+        )
+        # Whoever judges reports owns the settings that judge them, the defaults as well.
+        self._reporting = replace(self._door, owns_settings=True)
 
     @property
     def name(self) -> str:
         """The breaker's name."""
-        return self._key.name
+        return self._door.key.name
 
     @property
     def scope(self) -> str:
         """The breaker's scope; ``""`` is the whole."""
-        return self._key.scope
+        return self._door.key.scope
 
     @property
     def failure_threshold(self) -> int:
         """How many bad scores in a row trip it."""
-        return self._settings.failure_threshold
+        return self._door.settings.failure_threshold
 
     @property
     def drift_threshold(self) -> float:
         """The score above which a report is bad."""
-        return self._settings.drift_threshold
+        return self._door.settings.drift_threshold
 
     @property
     def settings(self) -> BreakerSettings:
         """The settings in force."""
-        return self._settings
+        return self._door.settings
 
     def is_disabled(self) -> bool:
         """Return whether the candidate must not be used: open, and not expired. No row means False.
@@ -180,18 +190,19 @@ class CircuitBreaker:
         sent.
         """
         score = check_score(score)
-        samples = check_count(sample_count, "sample_count", 1)
+        observation = Observation(
+            score=score,
+            verdict=judge(score, self.drift_threshold),
+            samples=check_count(sample_count, "sample_count", 1),
+            details=clean_details(details),
+        )
         generation = check_generation(generation)
-        evidence = clean_details(details)
-        bad = judge(score, self.drift_threshold) is Verdict.BAD
-        with self._join("report_drift") as joined:
-            if bad:
-                opening = store.drift_opening(joined, str(uuid4()), score, samples, evidence)
-                return store.count_bad(joined, opening, generation)
-            store.clear_streak(joined, generation)
-            if self._warns(score):
-                joined.tell("warning", score=score, threshold=self._settings.warning_threshold)
+        if self._late:
+            late = LateReport(door=self._reporting, generation=generation, observation=observation)
+            store.report_late(self._session, late)
             return None
+        with self._reporting.join(self._session, "report_drift") as joined:
+            return store.report_drift(joined, [observation], generation)
 
     def report_schema_error(
         self, count: int = 1, details: Details | None = None, *, generation: int | None = None
@@ -207,9 +218,12 @@ class CircuitBreaker:
         evidence = clean_details(details)
         if errors == 0:
             return None
-        with self._join("report_schema_error") as joined:
-            opening = store.schema_opening(joined, str(uuid4()), evidence)
-            return store.count_schema_errors(joined, opening, errors, generation)
+        if self._late:
+            late = LateReport(door=self._reporting, generation=generation, schema_errors=errors, details=evidence)
+            store.report_late(self._session, late)
+            return None
+        with self._reporting.join(self._session, "report_schema_error") as joined:
+            return store.report_schema_errors(joined, errors, evidence, generation)
 
     def disable(self, reason: str, *, actor: str, until: datetime | None = None) -> tuple[bool, Incident | None]:
         """Open the breaker by hand, until `until` or, without one, until somebody enables it.
@@ -223,7 +237,7 @@ class CircuitBreaker:
         """
         reason, actor, until = check_reason(reason), check_actor(actor), check_until(until)
         with self._join("disable") as joined:
-            return store.disable(joined, str(uuid4()), reason=reason, actor=actor, until=until)
+            return store.disable(joined, reason=reason, actor=actor, until=until)
 
     def hold(self, reason: str, *, actor: str, until: datetime | None) -> bool:
         """Give an *open* breaker a person's end: same incident, same alert, and no time to live ends it any more.
@@ -264,23 +278,8 @@ class CircuitBreaker:
         with self._join("force_on") as joined:
             return store.force_on(joined, reason=reason, actor=actor, until=until)
 
-    def _warns(self, score: float) -> bool:
-        warning = self._settings.warning_threshold
-        # One at or above the drift threshold means no warnings, not even for a score that equals both.
-        return warning is not None and reaches(score, warning) and not reaches(warning, self.drift_threshold)
-
     def _join(self, operation: str, *, writes: bool = True) -> AbstractContextManager[Joined]:
-        reporting = operation.startswith("report_")
-        return Joined.begin(
-            self._session,
-            operation,
-            self._key,
-            self._settings,
-            tables=self._tables,
-            owns_settings=self._owns_settings or reporting,
-            clock=self._clock,
-            writes=writes,
-        )
+        return self._door.join(self._session, operation, writes=writes)
 
 
 def _checked_session(session: Any) -> Session:

@@ -90,6 +90,16 @@ def as_dict(record: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One comparison of candidate and control, or a sum of some: its score, the verdict on it, the evidence."""
+
+    score: float
+    verdict: Verdict
+    samples: int = 1
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BreakerState:
     """What a breaker says at one moment. An expired breaker reads as closed.
 

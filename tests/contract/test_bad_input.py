@@ -210,8 +210,8 @@ def test_names_and_scopes_that_cannot_be_are_refused(world: World) -> None:
 
 
 OPTIONS: list[tuple[str, Any, str]] = [
-    ("when", "commit", "when must be 'now', got 'commit'"),
-    ("when", None, "when must be 'now', got None"),
+    ("when", "later", "when must be 'now' or 'commit', got 'later'"),
+    ("when", None, "when must be 'now' or 'commit', got None"),
     ("settings", {"failure_threshold": 3}, "settings must be BreakerSettings, got dict"),
     ("settings", {}, "settings must be BreakerSettings, got dict"),
     ("settings", 0, "settings must be BreakerSettings, got int"),

@@ -2,6 +2,6 @@
 
 from .consecutive import Consecutive, Streak
 from .rolling import add_errors, count_errors
-from .threshold import judge, reaches
+from .threshold import judge, reaches, warns
 
-__all__ = ["Consecutive", "Streak", "add_errors", "count_errors", "judge", "reaches"]
+__all__ = ["Consecutive", "Streak", "add_errors", "count_errors", "judge", "reaches", "warns"]

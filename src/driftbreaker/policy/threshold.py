@@ -20,5 +20,15 @@ def reaches(score: float, threshold: float) -> bool:
     return score >= threshold or _equal(score, threshold)
 
 
+def warns(score: float, warning: float | None, threshold: float) -> bool:
+    """Return whether a score that is not bad deserves a warning: at or above `warning`.
+
+    A warning threshold at or above the threshold means no warnings, not even for a score that equals both.
+    """
+    if warning is None or reaches(warning, threshold):
+        return False
+    return reaches(score, warning) and judge(score, threshold) is Verdict.GOOD
+
+
 def _equal(score: float, threshold: float) -> bool:
     return math.isclose(score, threshold, rel_tol=ROUNDING, abs_tol=0.0)

@@ -70,7 +70,7 @@ class Sql(ABC):
 
     @abstractmethod
     def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return the later of two instants."""
+        """Return the greater of two values; of instants, the later."""
 
     @abstractmethod
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -105,7 +105,7 @@ class PostgreSQL(Sql):
         return func.statement_timestamp(type_=UTCDateTime)
 
     def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.greatest(one, other, type_=UTCDateTime)
+        return func.greatest(one, other, type_=one.type)
 
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         millisecond = text("interval '1 millisecond'")
@@ -155,7 +155,7 @@ class SQLite(Sql):
         return type_coerce(milliseconds.concat("000"), UTCDateTime)
 
     def greatest(self, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.max(one, other, type_=UTCDateTime)
+        return func.max(one, other, type_=one.type)
 
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         # strftime knows milliseconds and rounds: what lies below them is carried over as text.

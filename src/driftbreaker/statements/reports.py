@@ -40,18 +40,31 @@ def clear_streak(sql: Sql) -> Executable:
 
 @cache
 def count_bad(sql: Sql) -> Executable:
-    """A bad report: one more, and open when that reaches the threshold. Whoever gets the opened row back tripped it.
+    """Reports with a bad one among them: count, and open when that reaches the threshold.
 
-    Guarded by the status (an open breaker is not touched), the generation (a late report changes nothing), and
-    inside by the threshold, the switch for automatic opening, and a force that is still on.
+    They come folded, as `policy.Streak` has them, in the order of the calls; one bad report is the streak of one.
+    Whoever gets the opened row back tripped it. Guarded by the status (an open breaker is not touched), the generation
+    (a late report changes nothing), and inside by the threshold, the switch for automatic opening, and a force that is
+    still on.
     """
     b = sql.tables.breakers
     c = b.c
     at = instant(sql)
+    threshold, prefix, longest, suffix = (
+        parameter(name, COUNT) for name in ("failure_threshold", "prefix", "longest", "suffix")
+    )
+    in_prefix = and_(prefix > 0, c.failures + prefix >= threshold)
     opens = and_(
         parameter("auto_disable", Boolean()),
-        c.failures + 1 >= parameter("failure_threshold", COUNT),
+        or_(in_prefix, longest >= threshold),
         or_(c.forced_until.is_(None), c.forced_until <= sql.now),
+    )
+    failures = case(
+        # Where it trips, the streak stays as it was then: what follows in the batch meets an open breaker.
+        (and_(opens, in_prefix), sql.greatest(c.failures + 1, threshold)),
+        (opens, threshold),
+        (parameter("any_good", Boolean()), suffix),
+        else_=c.failures + suffix,
     )
     opened: dict[str, ColumnElement[Any]] = {
         "status": value(c.status),
@@ -74,7 +87,7 @@ def count_bad(sql: Sql) -> Executable:
         update(b)
         .where(this_breaker(sql), c.status == Status.CLOSED.value, admitted(sql))
         .values(
-            failures=c.failures + 1,
+            failures=failures,
             last_failure_at=at,
             **{name: case((opens, new), else_=c[name]) for name, new in opened.items()},
         )

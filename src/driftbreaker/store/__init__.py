@@ -1,17 +1,16 @@
 """Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
 
-from .joined import Joined
+from .joined import Door, Joined
+from .late import LateReport, report_late
 from .reading import get_history, get_incidents, get_state, is_open
-from .reporting import clear_streak, count_bad, count_schema_errors, drift_opening, schema_opening
+from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
 
 __all__ = [
+    "Door",
     "Joined",
-    "clear_streak",
-    "count_bad",
-    "count_schema_errors",
+    "LateReport",
     "disable",
-    "drift_opening",
     "enable",
     "force_on",
     "get_history",
@@ -19,6 +18,8 @@ __all__ = [
     "get_state",
     "hold",
     "is_open",
+    "report_drift",
+    "report_late",
+    "report_schema_errors",
     "reset",
-    "schema_opening",
 ]

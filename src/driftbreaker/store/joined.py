@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
@@ -25,49 +26,21 @@ from .notes import note_on
 ROUNDS = 100
 
 
-class Joined:
-    """A breaker's operation within the caller's transaction.
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Which breaker, set up how, in which tables, by which clock: what its operations have in common.
 
-    Core statements on the session's own connection: the caller's pending objects are not flushed, no identity map
-    goes stale, and nothing here begins, ends or nests a transaction.
+    `owns_settings` says whether its settings are the service's own, which the row carries, or defaults.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        connection: Connection,
-        sql: Sql,
-        key: Key,
-        settings: BreakerSettings,
-        *,
-        owns_settings: bool,
-        clock: Clock | None,
-    ) -> None:
-        self.session = session
-        self.sql = sql
-        self.key = key
-        self.settings = settings
-        self.owns_settings = owns_settings
-        self.wrote = False
-        self._connection = connection
-        self._always: dict[str, Any] = {"p_name": key.name, "p_scope": key.scope}
-        if clock is not None:
-            self._always["p_now"] = check_instant(clock.now(), "the clock's now()")
+    key: Key
+    settings: BreakerSettings
+    tables: Tables
+    clock: Clock | None
+    owns_settings: bool
 
-    @classmethod
     @contextmanager
-    def begin(
-        cls,
-        session: Session,
-        operation: str,
-        key: Key,
-        settings: BreakerSettings,
-        *,
-        tables: Tables,
-        owns_settings: bool = True,
-        clock: Clock | None = None,
-        writes: bool = True,
-    ) -> Iterator[Joined]:
+    def join(self, session: Session, operation: str, *, writes: bool = True) -> Iterator[Joined]:
         """Join the session's transaction for one operation; add our sentence to any error of the database's.
 
         Raises NoTransactionError where the operation writes and the session has no transaction (AUTOCOMMIT).
@@ -76,15 +49,15 @@ class Joined:
         joined: Joined | None = None
         try:
             # The clause lets sessions that route by table find the engine of ours.
-            connection = session.connection(bind_arguments={"clause": tables.breakers})
+            connection = session.connection(bind_arguments={"clause": self.tables.breakers})
             dialect = connection.dialect.name
-            sql = sql_for(tables, dialect, clocked=clock is not None)
+            sql = sql_for(self.tables, dialect, clocked=self.clock is not None)
             if writes:
-                _need_transaction(sql, connection, operation, key)
-            joined = cls(session, connection, sql, key, settings, owns_settings=owns_settings, clock=clock)
+                _need_transaction(sql, connection, operation, self.key)
+            joined = Joined(session, connection, sql, self)
             yield joined
         except SQLAlchemyError as error:
-            note = note_on(error, operation, key, tables, dialect)
+            note = note_on(error, operation, self.key, self.tables, dialect)
             if joined is not None and joined.wrote and not sql.aborts_on_error:
                 note += " What this call had already written must not be committed: roll the transaction back."
                 pending.refuse_commit(session, note)
@@ -96,14 +69,34 @@ class Joined:
             # A time limit's signal, a cancelled task, a listener of the host's, a driver that lets a refused
             # connection through as it is: no database aborts for these.
             if joined is None:
-                error.add_note(f"driftbreaker: {operation} on breaker {key} got no connection: nothing was sent.")
+                error.add_note(f"driftbreaker: {operation} on breaker {self.key} got no connection: nothing was sent.")
             elif joined.wrote:
                 pending.refuse_commit(
                     session,
-                    f"driftbreaker: {operation} on breaker {key} was interrupted. What it had already written must not "
-                    "be committed: roll the transaction back.",
+                    f"driftbreaker: {operation} on breaker {self.key} was interrupted. What it had already written "
+                    "must not be committed: roll the transaction back.",
                 )
             raise
+
+
+class Joined:
+    """A breaker's operation within the caller's transaction.
+
+    Core statements on the session's own connection: the caller's pending objects are not flushed, no identity map
+    goes stale, and nothing here begins, ends or nests a transaction.
+    """
+
+    def __init__(self, session: Session, connection: Connection, sql: Sql, door: Door) -> None:
+        self.session = session
+        self.sql = sql
+        self.key = door.key
+        self.settings = door.settings
+        self.owns_settings = door.owns_settings
+        self.wrote = False
+        self._connection = connection
+        self._always: dict[str, Any] = {"p_name": door.key.name, "p_scope": door.key.scope}
+        if door.clock is not None:
+            self._always["p_now"] = check_instant(door.clock.now(), "the clock's now()")
 
     def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
         """Run one statement; each value binds the parameter of its name, the breaker's key and the time are given."""

@@ -1,7 +1,8 @@
-"""What waits for the caller's outermost commit: events to tell, and reasons to refuse it."""
+"""What waits for the caller's outermost commit: events to tell, reports to make, and reasons to refuse it."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +13,23 @@ from ..errors import HalfWrittenError
 from ..hooks import Event, emit
 
 _KEY = "driftbreaker.pending"
+_logger = logging.getLogger("driftbreaker")
+
+Savepoints = tuple[SessionTransaction, ...]
 
 
 @dataclass
 class _Pending:
     """Items of one root transaction, each with the savepoints that it would be undone with."""
 
-    events: list[tuple[tuple[Any, ...], Event]] = field(default_factory=list)
-    broken: list[tuple[tuple[Any, ...], str]] = field(default_factory=list)
+    events: list[tuple[Savepoints, Event]] = field(default_factory=list)
+    reports: list[tuple[Savepoints, Any]] = field(default_factory=list)
+    broken: list[tuple[Savepoints, str]] = field(default_factory=list)
     committed: bool = False
 
     def undo(self, savepoint: Any) -> None:
         self.events = [item for item in self.events if savepoint not in item[0]]
+        self.reports = [item for item in self.reports if savepoint not in item[0]]
         self.broken = [item for item in self.broken if savepoint not in item[0]]
 
 
@@ -37,12 +43,30 @@ def refuse_commit(session: Session, why: str) -> None:
     _pending(session).broken.append((_savepoints(session), why))
 
 
+def queue_report(session: Session, report: Any) -> None:
+    """Keep a report for the session's outermost commit; forget it when its savepoint or the transaction rolls back."""
+    _pending(session).reports.append((_savepoints(session), report))
+
+
+def queued_reports(session: Session) -> list[Any]:
+    """Return the reports that wait for the commit, in the order of their calls."""
+    pending = session.info.get(_KEY)
+    return [] if pending is None else [report for _, report in pending.reports]
+
+
+def forget_reports(session: Session, done: list[Any]) -> None:
+    """Take reports that were made out of the queue."""
+    pending = _pending(session)
+    made = set(map(id, done))
+    pending.reports[:] = [item for item in pending.reports if id(item[1]) not in made]
+
+
 def _pending(session: Session) -> _Pending:
     pending: _Pending = session.info.setdefault(_KEY, _Pending())
     return pending
 
 
-def _savepoints(session: Session) -> tuple[Any, ...]:
+def _savepoints(session: Session) -> Savepoints:
     chain = []
     savepoint = session.get_nested_transaction()
     while savepoint is not None and savepoint.nested:
@@ -85,4 +109,6 @@ def _after_transaction_end(session: Session, transaction: SessionTransaction) ->
     # is back in its pool here, so that a listener with a session of its own finds one.
     pending = session.info.pop(_KEY, None)
     if pending is not None and pending.committed:
+        if pending.reports:
+            _logger.error("%d reports came too late for the commit that was under way: lost", len(pending.reports))
         emit(what for _, what in pending.events)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Row
 
-from ..model import TRIPPED_BY, ActorKind, Change, Incident, Severity, Status
-from ..policy import add_errors, count_errors
+from ..checks import MAX_INTEGER
+from ..model import TRIPPED_BY, ActorKind, Change, Incident, Observation, Severity, Status, Verdict
+from ..policy import Streak, add_errors, count_errors, warns
 from ..settings import identity_of
 from ..statements import reads, reports, transitions
 from .joined import ROUNDS, Joined
@@ -25,8 +28,30 @@ from .transition import (
 )
 
 
-def clear_streak(joined: Joined, generation: int | None) -> None:
-    """A good report: clear the streak where there is one; recover an expired breaker."""
+def report_drift(joined: Joined, observations: Sequence[Observation], generation: int | None) -> Incident | None:
+    """Report observations of one breaker, in the order in which they were made, as one step.
+
+    Returns the incident when they opened the breaker. It tells of the worst of the bad ones.
+    """
+    streak = Streak.of(each.verdict for each in observations)
+    incident = None
+    if streak.longest:
+        incident = _count_bad(joined, streak, _drift_opening(joined, observations), generation)
+    elif streak.any_good:
+        _clear_streak(joined, generation)
+    for each in observations:
+        _warn(joined, each)
+    return incident
+
+
+def _warn(joined: Joined, observation: Observation) -> None:
+    settings = joined.settings
+    if warns(observation.score, settings.warning_threshold, settings.drift_threshold):
+        joined.tell("warning", score=observation.score, threshold=settings.warning_threshold)
+
+
+def _clear_streak(joined: Joined, generation: int | None) -> None:
+    """Only good ones: clear the streak where there is one; recover an expired breaker."""
     if joined.sql.writes_in_one_statement:
         row = joined.run(reports.clear_streak(joined.sql), generation=generation).one_or_none()
     else:
@@ -47,11 +72,11 @@ def _clear_by_steps(joined: Joined, generation: int | None) -> Row[Any] | None:
     return _look(joined) if cleared is None else cleared
 
 
-def count_bad(joined: Joined, opening: Opening, generation: int | None) -> Incident | None:
-    """A bad report: count it; return the incident when this very report opened the breaker."""
+def _count_bad(joined: Joined, streak: Streak, opening: Opening, generation: int | None) -> Incident | None:
+    """Bad ones among them: count; return the incident when this very call opened the breaker."""
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
-        counted = None if look_first else _count(joined, opening, generation)
+        counted = None if look_first else _count(joined, streak, opening, generation)
         if counted is not None:
             return _counted(joined, opening, counted)
         look_first = False
@@ -60,11 +85,15 @@ def count_bad(joined: Joined, opening: Opening, generation: int | None) -> Incid
     raise contended(joined)
 
 
-def _count(joined: Joined, opening: Opening, generation: int | None) -> Row[Any] | None:
+def _count(joined: Joined, streak: Streak, opening: Opening, generation: int | None) -> Row[Any] | None:
     settings = joined.settings
     row = joined.run(
         reports.count_bad(joined.sql),
         generation=generation,
+        prefix=streak.prefix,
+        longest=streak.longest,
+        suffix=streak.suffix,
+        any_good=streak.any_good,
         auto_disable=settings.auto_disable,
         failure_threshold=settings.failure_threshold,
         status=Status.OPEN.value,
@@ -115,11 +144,14 @@ def _look(joined: Joined) -> Row[Any] | None:
     return joined.run(reads.look(joined.sql)).one_or_none()
 
 
-def count_schema_errors(joined: Joined, opening: Opening, count: int, generation: int | None) -> Incident | None:
+def report_schema_errors(
+    joined: Joined, count: int, details: dict[str, Any], generation: int | None
+) -> Incident | None:
     """Add schema errors to the rolling hour; return the incident when they opened the breaker.
 
     An open breaker is not even locked.
     """
+    opening = _schema_opening(joined, details)
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
         row = None if look_first else joined.run(transitions.lock_countable(joined.sql)).one_or_none()
@@ -157,30 +189,29 @@ def _add_errors(joined: Joined, opening: Opening, row: Row[Any], count: int, gen
     )
 
 
-def drift_opening(joined: Joined, incident_id: str, score: float, samples: int, details: dict[str, Any]) -> Opening:
-    """Return the opening that a bad score may turn into."""
-    limit = joined.settings.drift_threshold
-    reason = f"Drift score {score:g} above {limit:g}; failure threshold {joined.settings.failure_threshold} reached"
-    return _trip(joined, incident_id, Severity.P1, reason, score, samples, details)
+def _drift_opening(joined: Joined, observations: Sequence[Observation]) -> Opening:
+    """Return the opening that these may turn into."""
+    worst = max((each for each in observations if each.verdict is Verdict.BAD), key=lambda each: each.score)
+    settings = joined.settings
+    reason = (
+        f"Drift score {worst.score:g} above {settings.drift_threshold:g}; "
+        f"failure threshold {settings.failure_threshold} reached"
+    )
+    samples = min(sum(each.samples for each in observations), MAX_INTEGER)
+    return _trip(joined, Severity.P1, reason, worst.score, samples, worst.details)
 
 
-def schema_opening(joined: Joined, incident_id: str, details: dict[str, Any]) -> Opening:
+def _schema_opening(joined: Joined, details: dict[str, Any]) -> Opening:
     """Return the opening that schema errors may turn into."""
     reason = f"Schema errors within an hour; schema error threshold {joined.settings.schema_error_threshold} reached"
-    return _trip(joined, incident_id, Severity.P3, reason, 1.0, 0, details)
+    return _trip(joined, Severity.P3, reason, 1.0, 0, details)
 
 
 def _trip(
-    joined: Joined,
-    incident_id: str,
-    severity: Severity,
-    reason: str,
-    score: float,
-    samples: int,
-    details: dict[str, Any],
+    joined: Joined, severity: Severity, reason: str, score: float, samples: int, details: dict[str, Any]
 ) -> Opening:
     return Opening(
-        incident_id=incident_id,
+        incident_id=str(uuid4()),
         cause=Cause(change=Change.TRIP, actor=TRIPPED_BY, actor_kind=ActorKind.SYSTEM, reason=reason),
         severity=severity,
         drift_score=score,

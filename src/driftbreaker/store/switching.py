@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Row
 
@@ -34,9 +35,7 @@ from .transition import (
 )
 
 
-def disable(
-    joined: Joined, incident_id: str, *, reason: str, actor: str, until: datetime | None
-) -> tuple[bool, Incident | None]:
+def disable(joined: Joined, *, reason: str, actor: str, until: datetime | None) -> tuple[bool, Incident | None]:
     """Open the breaker by hand, or extend or supersede the opening that there is."""
     row = _settled(joined, lock_or_create(joined))
     if row.status != Status.CLOSED and row.reason == reason:
@@ -46,7 +45,7 @@ def disable(
     alert, auto_recover = _on_behalf_of(joined, row)
     superseding = row.status != Status.CLOSED
     opening = Opening(
-        incident_id=incident_id,
+        incident_id=str(uuid4()),
         cause=_by_hand(Change.SUPERSEDE if superseding else Change.DISABLE, actor, reason),
         severity=Severity.P2,
         drift_score=0.0,

@@ -1,0 +1,79 @@
+"""Late reports: kept with the session, and made just before the caller's outermost commit.
+
+A bad report holds the breaker's row lock until the transaction ends; made last, it holds it for the commit alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from ..errors import NoTransactionError
+from ..model import Observation
+from . import pending
+from .joined import Door
+from .reporting import report_drift, report_schema_errors
+
+# As often as SQLAlchemy itself lets flushes lead to further flushes.
+_FLUSHES = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LateReport:
+    """One call, checked when it was made: an observation, or a number of schema errors."""
+
+    door: Door
+    generation: int | None
+    observation: Observation | None = None
+    schema_errors: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> str:
+        """The method that was called."""
+        return "report_schema_error" if self.observation is None else "report_drift"
+
+
+def report_late(session: Session, report: LateReport) -> None:
+    """Keep a report for the session's outermost commit. Sends nothing.
+
+    Raises NoTransactionError where the session has no transaction to keep it with and may not begin one.
+    """
+    if not session.in_transaction():
+        if not session.autobegin:
+            raise NoTransactionError(
+                f"{report.operation} on breaker {report.door.key} needs a transaction to wait for: begin one first"
+            )
+        session.begin()
+    pending.queue_report(session, report)
+
+
+@event.listens_for(Session, "before_commit")
+def _make_reports(session: Session) -> None:
+    if session.in_nested_transaction() or not pending.queued_reports(session):
+        return
+    _flush(session)
+    # Breakers in the order of their names, so that no two commits wait for each other; a breaker's reports in the
+    # order of their calls.
+    reports = sorted(pending.queued_reports(session), key=lambda report: report.door.key)
+    for (door, operation, generation), alike in groupby(reports, key=lambda r: (r.door, r.operation, r.generation)):
+        batch = list(alike)
+        with door.join(session, operation) as joined:
+            if operation == "report_drift":
+                report_drift(joined, [report.observation for report in batch], generation)
+            else:
+                errors = sum(report.schema_errors for report in batch)
+                report_schema_errors(joined, errors, batch[-1].details, generation)
+        pending.forget_reports(session, batch)
+
+
+def _flush(session: Session) -> None:
+    """Let the caller's work reach the database first: its flush may still fail, and its listeners may still report."""
+    for _ in range(_FLUSHES):
+        if not (session.new or session.dirty or session.deleted):
+            return
+        session.flush()
