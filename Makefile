@@ -1,8 +1,9 @@
 # Two commands matter: `make demo` shows the main job, `make test` proves it. Each builds what it needs in .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test lint types floors bench wheel check lock clean
+.PHONY: demo test versions lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -15,6 +16,10 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	$(BIN)/pytest
+
+# The contract on the oldest libraries, and on every newer Python and PostgreSQL that is there.
+versions: .venv/.ready
+	scripts/versions
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
@@ -42,10 +47,10 @@ wheel: .venv/.ready
 # Everything CI runs.
 check: test lint types floors wheel
 
-# Rewrites the lock file from pyproject.toml; needs uv.
+# Rewrites the lock files, newest and oldest, from pyproject.toml; needs uv.
 lock:
-	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-annotate --no-header --quiet -o requirements/dev.txt
+	uv pip compile pyproject.toml --group dev $(LOCK) -o requirements/dev.txt
+	uv pip compile pyproject.toml --group test --resolution lowest-direct $(LOCK) -o requirements/oldest.txt
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis

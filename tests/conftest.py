@@ -17,7 +17,8 @@ from tests.support.worlds import DRIVERS, World
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
+    version = os.environ.get("DRIFTBREAKER_PG_VERSION")
+    with postgres_server(version=int(version) if version else None) as server:
         yield server
 
 

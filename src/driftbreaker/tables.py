@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -145,9 +147,11 @@ class Tables:
             Column("generation", BigInteger, nullable=False, server_default="0"),
             Column("version", BigInteger, nullable=False, server_default="0"),
             CheckConstraint(_one_of("status", Status), name=f"{self.prefix}breakers_status"),
-            # Room on the page for the next version of a row: counting then touches no index (HOT).
-            postgresql_with={"fillfactor": 70},
         )
+        # Room on the page for the next version of a row: counting then touches no index (HOT). As a statement of its
+        # own, for the option is not one that every supported SQLAlchemy knows.
+        fillfactor = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 70)")  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", fillfactor.execute_if(dialect="postgresql"))
         # Never index a column that a report touches. This one holds the open set, which refreshes read in full.
         open_set = text("status <> 'closed'")
         self._index("breakers_open", table.c.name, table.c.scope, postgresql_where=open_set, sqlite_where=open_set)

@@ -1,0 +1,64 @@
+"""The public API stands in a file, so that a change of it is seen in review."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SNAPSHOT = Path(__file__).with_name("public_api.txt")
+DOORS = ("driftbreaker", "driftbreaker.costsim", "driftbreaker.costsim.circuit_breaker", "driftbreaker.testing")
+REWRITE = "DRIFTBREAKER_WRITE_SNAPSHOT"
+
+
+def described() -> Iterator[str]:
+    for door in DOORS:
+        module = importlib.import_module(door)
+        names = getattr(module, "__all__", None) or [name for name in vars(module) if _is_own(module, name)]
+        for name in sorted(names):
+            yield from _describe(f"{door}.{name}", getattr(module, name))
+
+
+def _is_own(module: Any, name: str) -> bool:
+    found = getattr(module, name)
+    return not name.startswith("_") and getattr(found, "__module__", module.__name__) == module.__name__
+
+
+def _describe(path: str, found: Any) -> Iterator[str]:
+    if inspect.isclass(found):
+        yield f"{path}({', '.join(base.__name__ for base in found.__bases__)})"
+        if dataclasses.is_dataclass(found):
+            for field in dataclasses.fields(found):
+                yield f"{path}.{field.name}: {field.type}"
+        for name, member in sorted(vars(found).items()):
+            if name == "__init__" or not name.startswith("_"):
+                yield from _describe_member(f"{path}.{name}", member)
+    elif callable(found):
+        yield f"{_kind(found)}{path}{inspect.signature(found)}"
+    else:
+        yield f"{path}: {type(found).__name__}"
+
+
+def _describe_member(path: str, member: Any) -> Iterator[str]:
+    if isinstance(member, (classmethod, staticmethod)):
+        member = member.__func__
+    if inspect.isfunction(member):
+        yield f"{_kind(member)}{path}{inspect.signature(member)}"
+    elif isinstance(member, property):
+        yield f"{path}: property"
+
+
+def _kind(function: Any) -> str:
+    return "async " if inspect.iscoroutinefunction(function) else ""
+
+
+def test_public_api_is_what_the_snapshot_says() -> None:
+    # Defaults that are functions print their addresses.
+    now = "\n".join(line for line in described() if " at 0x" not in line) + "\n"
+    if os.environ.get(REWRITE):
+        SNAPSHOT.write_text(now)
+    assert now == SNAPSHOT.read_text(), f"the public API changed; if that is meant: {REWRITE}=1 pytest {__file__}"
