@@ -27,14 +27,15 @@ class Contender:
 
 @dataclass(frozen=True)
 class Result:
-    """One contender beside the baseline, over all rounds."""
+    """One contender beside the baseline, over all rounds. `median` is in microseconds, or in transactions a second."""
 
     name: str
-    microseconds: float
+    median: float
     ratio: float
     low: float
     high: float
     limit: float | None
+    at_least: bool = False
 
     @property
     def verdict(self) -> str:
@@ -43,7 +44,8 @@ class Result:
             return ""
         if self.low > 0 and self.high / self.low > NOISY:
             return "noisy"
-        return "ok" if self.ratio <= self.limit else "OVER"
+        kept = self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
+        return "ok" if kept else "BROKEN"
 
 
 def race(contenders: Sequence[Contender], *, rounds: int = 40, seconds: float = 0.01) -> list[Result]:

@@ -1,0 +1,178 @@
+"""Sixteen forked processes, each in transactions that it holds for 5 ms: what does the breaker cost the throughput?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from driftbreaker import BreakerSettings, CircuitBreaker
+
+from .peers import OriginBreaker, prepare_origin
+from .rounds import Result
+
+PROCESSES = 16
+HOLD = 0.005
+NEVER = BreakerSettings(failure_threshold=2**40, ttl=timedelta(days=1))
+
+Work = Callable[[Session, int], None]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A kind of transaction; `limit` is the least share of the baseline's throughput that we promise."""
+
+    name: str
+    work: Work
+    limit: float | None = None
+    #: Beside which load the promise is read; the bare transaction when empty.
+    beside: str = ""
+
+
+def _bare(session: Session, turn: int) -> None:
+    session.execute(text("SELECT 1"))
+
+
+def _check(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    CircuitBreaker(session, "quiet", settings=NEVER).is_disabled()
+
+
+def _healthy(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    CircuitBreaker(session, "quiet", settings=NEVER).report_drift(0.1)
+
+
+def _open(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    CircuitBreaker(session, "open").report_drift(0.9)
+
+
+def _flapping(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    CircuitBreaker(session, "flapping", settings=NEVER).report_drift(0.9 if turn % 2 else 0.1)
+
+
+def _flapping_late(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    CircuitBreaker(session, "late", settings=NEVER, when="commit").report_drift(0.9 if turn % 2 else 0.1)
+
+
+def _origin(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    OriginBreaker(session, "flapping", threshold=2**30).report_drift(0.9 if turn % 2 else 0.1)
+
+
+def _origin_check(session: Session, turn: int) -> None:
+    _bare(session, turn)
+    OriginBreaker(session, "quiet").is_disabled()
+
+
+LOADS = (
+    Load("no breaker", _bare),
+    Load("check", _check, 0.85),
+    Load("healthy report", _healthy, 0.85),
+    Load("bad report on an open breaker", _open, 0.8),
+    Load("flapping, late", _flapping_late, 0.45),
+    Load("flapping, immediate", _flapping, 1.4, beside="flapping, the origin's algorithm"),
+    Load("flapping, the origin's algorithm", _origin),
+    Load("check, the origin's algorithm", _origin_check),
+)
+
+
+def contend(url: str, *, rounds: int = 5, seconds: float = 1.0) -> tuple[list[Result], int]:
+    """Run every load in every round; return shares of the bare throughput, and the incidents that were made."""
+    engine = create_engine(url)
+    _prepare(engine)
+    before = _incidents(engine)
+    workers = [_Worker(url) for _ in range(PROCESSES)]
+    throughput: dict[str, list[float]] = {load.name: [] for load in LOADS}
+    for number in range(rounds):
+        turn = number % len(LOADS)
+        for load in (*LOADS[turn:], *LOADS[:turn]):
+            throughput[load.name].append(_run(workers, LOADS.index(load), seconds))
+    for worker in workers:
+        worker.stop()
+    made = _incidents(engine) - before
+    engine.dispose()
+    return [_share(load, throughput) for load in LOADS], made
+
+
+def _prepare(engine: Engine) -> None:
+    prepare_origin(engine, "quiet", "flapping")
+    with Session(engine) as session, session.begin():
+        for name in ("quiet", "flapping", "late"):
+            CircuitBreaker(session, name, settings=NEVER).report_drift(0.9)
+            CircuitBreaker(session, name, settings=NEVER).report_drift(0.1)
+        CircuitBreaker(session, "open").disable("bench", actor="bench")
+
+
+def _incidents(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM driftbreaker_incidents")).scalar_one())
+
+
+class _Worker:
+    """A forked process that runs loads when told to."""
+
+    def __init__(self, url: str) -> None:
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(url, theirs), daemon=True)
+        self._process.start()
+
+    def start(self, load: int, at: float, until: float) -> None:
+        self._pipe.send((load, at, until))
+
+    def result(self) -> int:
+        return int(self._pipe.recv())
+
+    def stop(self) -> None:
+        self._pipe.send(None)
+        self._process.join(10)
+
+
+def _serve(url: str, pipe: Connection) -> None:
+    engine = create_engine(url, pool_size=1)
+    while (order := pipe.recv()) is not None:
+        load, at, until = order
+        time.sleep(max(0.0, at - time.monotonic()))
+        done = 0
+        while time.monotonic() < until:
+            with Session(engine) as session, session.begin():
+                LOADS[load].work(session, done)
+                time.sleep(HOLD)
+            done += 1
+        pipe.send(done)
+    engine.dispose()
+
+
+def _run(workers: Sequence[_Worker], load: int, seconds: float) -> float:
+    # A gate: everybody starts at the same moment.
+    at = time.monotonic() + 0.05
+    for worker in workers:
+        worker.start(load, at, at + seconds)
+    return sum(worker.result() for worker in workers) / seconds
+
+
+def _share(load: Load, throughput: dict[str, Any]) -> Result:
+    beside = throughput[load.beside or LOADS[0].name]
+    shares = sorted(mine / base for mine, base in zip(throughput[load.name], beside, strict=True))
+    low, _, high = statistics.quantiles(shares, n=4)
+    return Result(
+        load.name,
+        statistics.median(throughput[load.name]),
+        statistics.median(shares),
+        low,
+        high,
+        load.limit,
+        at_least=True,
+    )
