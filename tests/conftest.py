@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine
 
 import driftbreaker
 from driftbreaker.testing import PostgresServer, postgres_server
-from tests.support.worlds import DRIVERS, World
+from tests.support.worlds import CHOSEN, World
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +63,19 @@ def postgres_url(postgres: PostgresServer, postgres_database: str) -> str:
     return postgres.url(postgres_database)
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=CHOSEN)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """The same promises on every driver."""
     driver: str = request.param
     yield from _world(driver, request)
 
 
-@pytest.fixture(params=["psycopg", "psycopg-async", "asyncpg"])
+@pytest.fixture(params=[driver for driver in CHOSEN if "sqlite" not in driver])
 def postgres_world(request: pytest.FixtureRequest) -> Iterator[World]:
     yield from _world(request.param, request)
 
 
-@pytest.fixture(params=["sqlite", "aiosqlite"])
+@pytest.fixture(params=[driver for driver in CHOSEN if "sqlite" in driver])
 def sqlite_world(request: pytest.FixtureRequest) -> Iterator[World]:
     yield from _world(request.param, request)
 

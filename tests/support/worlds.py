@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from driftbreaker.tables import default_tables
 
 TABLES = default_tables()
 DRIVERS = ("sqlite", "aiosqlite", "psycopg", "psycopg-async", "asyncpg")
+# A run on another version may take some of them, for time's sake; the suite itself takes all.
+CHOSEN = tuple(os.environ.get("DRIFTBREAKER_DRIVERS", ",".join(DRIVERS)).split(","))
 SETTINGS = BreakerSettings()
 
 
