@@ -30,11 +30,13 @@ def expired(sql: Sql) -> ColumnElement[bool]:
 
 
 def instant(sql: Sql) -> ColumnElement[Any]:
-    """A writer's instant: now, but never before the breaker's last change.
+    """A writer's instant: now, but never before the breaker's last change or failure.
 
     A statement that waited for a lock carries an old "now"; time must not run backwards within a breaker.
     """
-    return sql.greatest(sql.now, sql.tables.breakers.c.changed_at)
+    b = sql.tables.breakers.c
+    last = sql.greatest(b.changed_at, func.coalesce(b.last_failure_at, b.changed_at))
+    return sql.greatest(sql.now, last)
 
 
 @cache
@@ -61,8 +63,8 @@ def _answer(sql: Sql) -> Select[Any]:
 def look(sql: Sql) -> Select[Any]:
     """What a report found when its guarded UPDATE found nothing."""
     b = sql.tables.breakers.c
-    nothing_cleared = null().label("settings_hash")
-    return select(b.status, b.failures, b.generation, expired(sql).label("expired"), nothing_cleared).where(
+    nothing_cleared = (null().label("settings_hash"), null().label("at"))
+    return select(b.status, b.failures, b.generation, expired(sql).label("expired"), *nothing_cleared).where(
         this_breaker(sql)
     )
 

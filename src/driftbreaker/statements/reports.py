@@ -32,11 +32,10 @@ def clear_streak(sql: Sql) -> Executable:
         .values(failures=0)
     )
     if not sql.writes_in_one_statement:
-        return cleared.returning(false().label("expired"), b.c.settings_hash)
-    done = cleared.returning(b.c.settings_hash).cte("cleared")
-    return select(
-        expired(sql).label("expired"), select(done.c.settings_hash).scalar_subquery().label("settings_hash")
-    ).where(this_breaker(sql))
+        return cleared.returning(false().label("expired"), b.c.settings_hash, instant(sql).label("at"))
+    done = cleared.returning(b.c.settings_hash, instant(sql).label("at")).cte("cleared")
+    found = (select(column).scalar_subquery().label(column.name) for column in done.c)
+    return select(expired(sql).label("expired"), *found).where(this_breaker(sql))
 
 
 @cache
@@ -79,7 +78,7 @@ def count_bad(sql: Sql) -> Executable:
             last_failure_at=at,
             **{name: case((opens, new), else_=c[name]) for name, new in opened.items()},
         )
-        .returning(c.status, c.failures, c.opened_at, c.until, c.generation, c.version, c.settings_hash)
+        .returning(c.status, c.failures, c.opened_at, c.until, c.generation, c.version, c.settings_hash, at.label("at"))
     )
 
 

@@ -66,15 +66,15 @@ def keep_counts(sql: Sql, *columns: str) -> Executable:
 
 @cache
 def keep_settings(sql: Sql) -> Executable:
-    """Copy the code's settings into a row that carries others."""
+    """Copy the code's settings into a row that carries others: a change on record, though no new version."""
     b = sql.tables.breakers
     new = {name: value(b.c[name]) for name in ("settings", "settings_hash")}
     other = b.c.settings_hash.is_distinct_from(new["settings_hash"])
     return (
         update(b)
         .where(this_breaker(sql), other)
-        .values(new)
-        .returning(b.c.status, b.c.generation, b.c.version, instant(sql).label("at"))
+        .values(**new, changed_at=value(b.c.changed_at, "at"))
+        .returning(b.c.status, b.c.generation, b.c.version)
     )
 
 

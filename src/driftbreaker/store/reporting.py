@@ -33,7 +33,7 @@ def clear_streak(joined: Joined, generation: int | None) -> None:
         row = _clear_by_steps(joined, generation)
     if row is not None and row.settings_hash is not None:
         joined.wrote = True
-        keep_settings(joined, row.settings_hash)
+        keep_settings(joined, row.settings_hash, row.at)
     if row is not None and row.expired:
         lock_and_recover(joined)
 
@@ -80,10 +80,10 @@ def _count(joined: Joined, opening: Opening, generation: int | None) -> Row[Any]
 
 
 def _counted(joined: Joined, opening: Opening, row: Row[Any]) -> Incident | None:
-    keep_settings(joined, row.settings_hash)
     if row.status == Status.CLOSED:
+        keep_settings(joined, row.settings_hash, row.at)
         return None
-    return write_opening(
+    incident = write_opening(
         joined,
         opening,
         at=row.opened_at,
@@ -93,6 +93,8 @@ def _counted(joined: Joined, opening: Opening, row: Row[Any]) -> Incident | None
         generation=row.generation,
         version=row.version,
     )
+    keep_settings(joined, row.settings_hash, row.at)
+    return incident
 
 
 def _countable(joined: Joined, generation: int | None) -> bool:
@@ -137,7 +139,7 @@ def _add_errors(joined: Joined, opening: Opening, row: Row[Any], count: int, gen
     settings = joined.settings
     buckets = add_errors(row.schema_errors, row.at, count)
     total = count_errors(buckets, row.at)
-    keep_settings(joined, row.settings_hash)
+    keep_settings(joined, row.settings_hash, row.at)
     forced = row.forced_until is not None and row.forced_until > row.at
     if forced or not settings.auto_disable or total < settings.schema_error_threshold:
         keep_counts(joined, schema_errors=buckets, last_failure_at=row.at)

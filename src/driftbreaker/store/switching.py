@@ -80,14 +80,14 @@ def reset(joined: Joined, *, reason: str, actor: str) -> bool:
     cause = _by_hand(Change.RESET, actor, reason)
     if row is None or row.status != Status.CLOSED:
         return _close_by_hand(joined, row, cause)
-    keep_settings(joined, row.settings_hash)
+    keep_settings(joined, row.settings_hash, row.at)
     forced = row.forced_until is not None
     if not (forced or row.failures or row.schema_errors):
         return False
     if forced:
         change(joined, failures=0, schema_errors=None, changed_at=row.at, **NOT_FORCED)
     else:
-        keep_counts(joined, failures=0, schema_errors=None)
+        keep_counts(joined, failures=0, schema_errors=None, changed_at=row.at)
     _record_here(joined, row, cause, version=row.version + forced)
     return False
 
@@ -112,24 +112,23 @@ def _by_hand(change_: Change, actor: str, reason: str) -> Cause:
 
 def _settled(joined: Joined, row: Row[Any]) -> Row[Any]:
     """Return the locked row after its recovery is written, where it has expired, and its settings are kept."""
-    keep_settings(joined, row.settings_hash)
-    if not row.expired:
-        return row
-    recover(joined, row)
-    recovered = lock(joined)
-    if recovered is None:
+    settled: Row[Any] | None = row
+    if row.expired:
+        recover(joined, row)
+        settled = lock(joined)
+    if settled is None:
         raise contended(joined)
-    return recovered
+    keep_settings(joined, settled.settings_hash, settled.at)
+    return settled
 
 
 def _close_by_hand(joined: Joined, row: Row[Any] | None, cause: Cause) -> bool:
     if row is None:
         return False
-    keep_settings(joined, row.settings_hash)
     if row.expired:
         recover(joined, row)
-        return False
-    if row.status == Status.CLOSED:
+    keep_settings(joined, row.settings_hash, row.at)
+    if row.expired or row.status == Status.CLOSED:
         return False
     close_locked(joined, row, cause, row.at)
     return True

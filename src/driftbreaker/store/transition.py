@@ -91,12 +91,16 @@ def keep_counts(joined: Joined, **columns: Any) -> None:
     joined.write(transitions.keep_counts(joined.sql, *columns), **columns)
 
 
-def keep_settings(joined: Joined, stored_hash: str | None) -> None:
-    """Copy the code's settings into the touched row where it carries others, as one history entry."""
+def keep_settings(joined: Joined, stored_hash: str | None, at: datetime) -> None:
+    """Copy the code's settings into the touched row where it carries others, as one history entry.
+
+    `at` is the operation's one instant. What the row says now is what the entry says: a recovery or a trip of the
+    same operation is written before it.
+    """
     if not joined.owns_settings or stored_hash == joined.settings.hash:
         return
     new = {"settings": joined.settings.as_json, "settings_hash": joined.settings.hash}
-    row = joined.write(transitions.keep_settings(joined.sql), **new).one_or_none()
+    row = joined.write(transitions.keep_settings(joined.sql), **new, at=at).one_or_none()
     if row is None or stored_hash is None:  # a row made by a door without settings gets its first: no change
         return
     cause = Cause(
@@ -108,7 +112,7 @@ def keep_settings(joined: Joined, stored_hash: str | None) -> None:
     record(
         joined,
         cause,
-        at=row.at,
+        at=at,
         old_status=row.status,
         new_status=row.status,
         generation=row.generation,
