@@ -29,6 +29,11 @@ def soon(dice: random.Random) -> datetime:
     return datetime.now(UTC) + timedelta(milliseconds=dice.randint(-20, 60))
 
 
+def soon_enough(dice: random.Random) -> datetime:
+    """An end that others will still meet, and put off."""
+    return datetime.now(UTC) + timedelta(milliseconds=dice.randint(100, 1000))
+
+
 def later() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
@@ -42,7 +47,7 @@ DEEDS: dict[str, tuple[int, Deed]] = {
     "check": (OFTEN, lambda breaker, _dice, _who: breaker.is_disabled()),
     "disable or extend": (
         OFTEN,
-        lambda breaker, dice, who: breaker.disable("maintenance", actor=who, until=soon(dice)),
+        lambda breaker, dice, who: breaker.disable("maintenance", actor=who, until=soon_enough(dice)),
     ),
     "disable or supersede": (
         SELDOM * 2,
