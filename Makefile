@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint types floors bench wheel check lock clean
+.PHONY: demo test torture lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -15,6 +15,10 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	$(BIN)/pytest
+
+# Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night.
+torture: .venv/.ready
+	$(if $(LONG),DRIFTBREAKER_LONG=1 )$(BIN)/pytest tests/torture
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
