@@ -43,7 +43,7 @@ wheel: .venv/.ready
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/driftbreaker-*.whl
 	cd build/wheel && venv/bin/python ../../tests/packaging/wheel.py
 
-# Everything CI runs.
+# Everything CI runs, but for `make torture`.
 check: test lint types floors wheel
 
 # Rewrites the lock file from pyproject.toml; needs uv.
