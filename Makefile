@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test versions lint types floors bench wheel check lock clean
+.PHONY: demo test torture versions lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -20,6 +20,9 @@ test: .venv/.ready
 # The contract on the oldest libraries, and on every newer Python and PostgreSQL that is there.
 versions: .venv/.ready
 	scripts/versions
+# Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night.
+torture: .venv/.ready
+	$(if $(LONG),DRIFTBREAKER_LONG=1 )$(BIN)/pytest tests/torture
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
@@ -44,7 +47,7 @@ wheel: .venv/.ready
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/driftbreaker-*.whl
 	cd build/wheel && venv/bin/python ../../tests/packaging/wheel.py
 
-# Everything CI runs.
+# Everything CI runs, but for `make torture`.
 check: test lint types floors wheel
 
 # Rewrites the lock files, newest and oldest, from pyproject.toml; needs uv.
