@@ -13,6 +13,7 @@ from .errors import InvalidArgumentError, NotANumberError
 from .model import Key
 
 MAX_NAME = 200
+MAX_DATABASE_NAME = 63  # bytes
 MAX_INTEGER = 2**63 - 1
 # A day inside what a datetime can hold: any time zone a server may answer in still fits.
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
@@ -34,6 +35,16 @@ def _identifier(value: object, what: str, least: int) -> str:
         )
     if clean_text(value, MAX_NAME) != value:
         raise InvalidArgumentError(f"{what} must not hold NUL or lone surrogates, got {_shown(value)}")
+    return str.__str__(value)
+
+
+def check_database_name(value: object, what: str, least: int, most: int) -> str:
+    """Check a part of what the database calls things, by its bytes: PostgreSQL cuts longer names without a word."""
+    if not isinstance(value, str) or clean_text(value, most) != value or not least <= len(value.encode()) <= most:
+        raise InvalidArgumentError(
+            f"{what} must be text of {least} to {most} bytes in UTF-8, without NUL or lone surrogates, "
+            f"got {_shown(value)}"
+        )
     return str.__str__(value)
 
 

@@ -27,12 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .checks import MAX_NAME
+from .checks import MAX_DATABASE_NAME, MAX_NAME, check_database_name
 from .clean import to_json
 from .errors import InvalidArgumentError
 from .model import AlertState, IncidentStatus, Status
 
 SCHEMA_VERSION = 1
+# What PostgreSQL does not cut, less the longest of our own names, and some room for later ones.
+MAX_PREFIX = 30
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself there
 
 
@@ -89,15 +91,15 @@ class Tables:
     """The tables, under a prefix and in a schema of the host's choice.
 
     `metadata` holds them all: ``tables.metadata.create_all(engine)`` makes what is missing. Installations with
-    different prefixes or schemas live in one database without knowing of each other.
+    different prefixes or schemas live in one database without knowing of each other; on SQLite a schema is an attached
+    database, and prefixes that differ in case alone are the same. A prefix has at most 30 bytes in UTF-8, a schema 63.
+    Raises InvalidArgumentError for others.
     """
 
     def __init__(self, prefix: str = "driftbreaker_", schema: str | None = None) -> None:
-        if not isinstance(prefix, str) or "\x00" in prefix or len(prefix) > 30:
-            raise InvalidArgumentError(f"prefix must be text of at most 30 characters, got {prefix!r}")
-        self.prefix = prefix
-        self.schema = schema
-        self.metadata = MetaData(schema=schema)
+        self.prefix = check_database_name(prefix, "prefix", 0, MAX_PREFIX)
+        self.schema = None if schema is None else check_database_name(schema, "schema", 1, MAX_DATABASE_NAME)
+        self.metadata = MetaData(schema=self.schema)
         self.breakers = self._breakers()
         self.incidents = self._incidents()
         self.notes = self._notes()

@@ -85,6 +85,10 @@ class Sql(ABC):
         """Return whether a check may write a recovery, where that can neither wait nor fail."""
 
     @abstractmethod
+    def names(self, connection: Connection) -> dict[str, str]:
+        """Return the values of the parameters that `may_recover` asks its tables by: their names on this connection."""
+
+    @abstractmethod
     def reads_first(self, connection: Connection) -> bool:
         """Return whether a writer should look before it writes."""
 
@@ -116,20 +120,29 @@ class PostgreSQL(Sql):
 
     def may_recover(self) -> ColumnElement[Any]:
         """Read-write, READ COMMITTED, and granted: anything else could raise where a plain SELECT would not."""
+        granted = (
+            func.has_table_privilege(func.to_regclass(parameter(name, String())), privilege, type_=Boolean)
+            for name, (_, privilege) in self._recovered_tables().items()
+        )
         return and_(
             func.current_setting("transaction_read_only") == "off",
             func.current_setting("transaction_isolation") == "read committed",
-            *(self._granted(table, "UPDATE") for table in self._recovered_tables()),
-            self._granted(self.tables.history, "INSERT"),
+            *granted,
         )
 
-    def _recovered_tables(self) -> tuple[Table, ...]:
-        return self.tables.breakers, self.tables.incidents, self.tables.outbox
+    def names(self, connection: Connection) -> dict[str, str]:
+        translated = connection.get_execution_options().get("schema_translate_map") or {}
+        schema = translated.get(self.tables.schema, self.tables.schema)
+        return {name: _quoted(schema, table.name) for name, (table, _) in self._recovered_tables().items()}
 
-    def _granted(self, table: Table, privilege: str) -> ColumnElement[bool]:
-        quoting = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
-        name = quoting.format_table(table)
-        return func.has_table_privilege(func.to_regclass(name), privilege, type_=Boolean)
+    def _recovered_tables(self) -> dict[str, tuple[Table, str]]:
+        t = self.tables
+        return {
+            "breakers_table": (t.breakers, "UPDATE"),
+            "incidents_table": (t.incidents, "UPDATE"),
+            "outbox_table": (t.outbox, "UPDATE"),
+            "history_table": (t.history, "INSERT"),
+        }
 
     def reads_first(self, connection: Connection) -> bool:
         """Never: a guarded UPDATE that finds nothing takes no lock and no transaction id."""
@@ -171,6 +184,9 @@ class SQLite(Sql):
         """Never from a check: a write would wait for the one write lock that there is."""
         return literal(False)
 
+    def names(self, connection: Connection) -> dict[str, str]:
+        return {}
+
     def reads_first(self, connection: Connection) -> bool:
         """Only outside a transaction: inside one, reading first would pin a snapshot that a write cannot leave."""
         return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
@@ -178,6 +194,11 @@ class SQLite(Sql):
     def autocommits(self, connection: Connection) -> bool:
         driver = connection.connection.driver_connection
         return driver.isolation_level is None and not driver.in_transaction  # type: ignore[union-attr]
+
+
+def _quoted(schema: str | None, name: str) -> str:
+    """Return a table's name as to_regclass reads it: a value, in which no driver's escaping has a place."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name) if part is not None)
 
 
 _DIALECTS: Mapping[str, type[Sql]] = {"postgresql": PostgreSQL, "sqlite": SQLite}

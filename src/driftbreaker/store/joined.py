@@ -112,6 +112,10 @@ class Joined:
         """Return whether to look before writing, as the database at hand wants it."""
         return self.sql.reads_first(self._connection)
 
+    def names(self) -> dict[str, str]:
+        """Return what our tables are called on this connection, whose schemas the host may have translated."""
+        return self.sql.names(self._connection)
+
     def autocommits(self) -> bool:
         """Return whether there is no transaction to join."""
         return self.sql.autocommits(self._connection)

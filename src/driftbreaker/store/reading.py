@@ -16,7 +16,7 @@ def is_open(joined: Joined, *, may_recover: bool) -> bool:
     wait nor fail.
     """
     statement = reads.check_scope(joined.sql) if joined.key.scope else reads.check(joined.sql)
-    rows = joined.run(statement).all()
+    rows = joined.run(statement, **joined.names()).all()
     if may_recover and any(row.may_recover and row.scope == joined.key.scope for row in rows):
         _recover_quietly(joined)
     return any(row.status != Status.CLOSED and not row.expired for row in rows)
