@@ -20,6 +20,7 @@ test: .venv/.ready
 # The contract on the oldest libraries, and on every newer Python and PostgreSQL that is there.
 versions: .venv/.ready
 	scripts/versions
+
 # Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night.
 torture: .venv/.ready
 	$(if $(LONG),DRIFTBREAKER_LONG=1 )$(BIN)/pytest tests/torture
@@ -47,7 +48,7 @@ wheel: .venv/.ready
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/driftbreaker-*.whl
 	cd build/wheel && venv/bin/python ../../tests/packaging/wheel.py
 
-# Everything CI runs, but for `make torture`.
+# Everything CI runs, but for what takes minutes: `make torture` and `make versions`.
 check: test lint types floors wheel
 
 # Rewrites the lock files, newest and oldest, from pyproject.toml; needs uv.

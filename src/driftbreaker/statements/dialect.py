@@ -132,7 +132,10 @@ class PostgreSQL(Sql):
 
     def names(self, connection: Connection) -> dict[str, str]:
         translated = connection.get_execution_options().get("schema_translate_map") or {}
-        schema = translated.get(self.tables.schema, self.tables.schema)
+        return self._names_in(translated.get(self.tables.schema, self.tables.schema))
+
+    @cache  # noqa: B019  one per Tables and dialect, kept as long as the statements are
+    def _names_in(self, schema: str | None) -> dict[str, str]:
         return {name: _quoted(schema, table.name) for name, (table, _) in self._recovered_tables().items()}
 
     def _recovered_tables(self) -> dict[str, tuple[Table, str]]:

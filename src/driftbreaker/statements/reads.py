@@ -40,23 +40,18 @@ def instant(sql: Sql) -> ColumnElement[Any]:
 
 
 @cache
-def check(sql: Sql) -> Select[Any]:
-    """Is it open? One primary-key read that locks nothing and writes nothing; no row means closed."""
-    return _answer(sql).where(this_breaker(sql))
+def check(sql: Sql, *, scoped: bool, may_recover: bool) -> Select[Any]:
+    """Is it open (or, with a scope, the whole that it is a scope of)?
 
-
-@cache
-def check_scope(sql: Sql) -> Select[Any]:
-    """Is it open, or the whole that it is a scope of? Still one read."""
-    return _answer(sql).where(this_breaker_and_its_whole(sql))
-
-
-def _answer(sql: Sql) -> Select[Any]:
-    over = expired(sql)
-    # May a recovery be written? Asked only of an expired row: a healthy check stays a bare read.
-    may_recover = case((over, sql.may_recover()), else_=false())
+    One read by primary key that locks nothing and writes nothing; no row means closed. With `may_recover` it also says
+    of an expired row, and only of that, whether its recovery may be written along.
+    """
     b = sql.tables.breakers.c
-    return select(b.scope, b.status, over.label("expired"), may_recover.label("may_recover"))
+    over = expired(sql)
+    answer = [b.scope, b.status, over.label("expired")]
+    if may_recover:
+        answer.append(case((over, sql.may_recover()), else_=false()).label("may_recover"))
+    return select(*answer).where(this_breaker_and_its_whole(sql) if scoped else this_breaker(sql))
 
 
 @cache

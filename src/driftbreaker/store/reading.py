@@ -15,8 +15,8 @@ def is_open(joined: Joined, *, may_recover: bool) -> bool:
     With `may_recover`, an expired breaker's own recovery is written, where the database says that this can neither
     wait nor fail.
     """
-    statement = reads.check_scope(joined.sql) if joined.key.scope else reads.check(joined.sql)
-    rows = joined.run(statement, **joined.names()).all()
+    statement = reads.check(joined.sql, scoped=bool(joined.key.scope), may_recover=may_recover)
+    rows = joined.run(statement, **(joined.names() if may_recover else {})).all()
     if may_recover and any(row.may_recover and row.scope == joined.key.scope for row in rows):
         _recover_quietly(joined)
     return any(row.status != Status.CLOSED and not row.expired for row in rows)
