@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -25,6 +24,8 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .checks import MAX_DATABASE_NAME, MAX_NAME, check_database_name
@@ -150,10 +151,7 @@ class Tables:
             Column("version", BigInteger, nullable=False, server_default="0"),
             CheckConstraint(_one_of("status", Status), name=f"{self.prefix}breakers_status"),
         )
-        # Room on the page for the next version of a row: counting then touches no index (HOT). As a statement of its
-        # own, for the option is not one that every supported SQLAlchemy knows.
-        fillfactor = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 70)")  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", fillfactor.execute_if(dialect="postgresql"))
+        event.listen(table, "after_create", _RoomOnThePage().execute_if(dialect="postgresql"))
         # Never index a column that a report touches. This one holds the open set, which refreshes read in full.
         open_set = text("status <> 'closed'")
         self._index("breakers_open", table.c.name, table.c.scope, postgresql_where=open_set, sqlite_where=open_set)
@@ -283,6 +281,18 @@ class Tables:
             Column("version", Integer, primary_key=True, autoincrement=False),
             Column("installed_at", UTCDateTime, nullable=False),
         )
+
+
+class _RoomOnThePage(ExecutableDDLElement):
+    """Leaves room for the next version of a row on its page: counting then touches no index (HOT).
+
+    A statement of its own, for not every supported SQLAlchemy knows the option of CREATE TABLE.
+    """
+
+
+@compiles(_RoomOnThePage)
+def _alter_table(element: Any, compiler: Any, **_: Any) -> str:
+    return f"ALTER TABLE {compiler.preparer.format_table(element.target)} SET (fillfactor = 70)"
 
 
 @cache
