@@ -20,7 +20,7 @@ def this_breaker(sql: Sql) -> ColumnElement[bool]:
 def this_breaker_and_its_whole(sql: Sql) -> ColumnElement[bool]:
     """The row of the breaker at hand and the row of the whole that it is a scope of."""
     b = sql.tables.breakers.c
-    return and_(b.name == value(b.name), b.scope.in_(["", value(b.scope)]))
+    return and_(b.name == value(b.name), or_(b.scope == "", b.scope == value(b.scope)))
 
 
 def expired(sql: Sql) -> ColumnElement[bool]:
