@@ -97,6 +97,32 @@ def test_bad_report_on_an_expired_breaker_starts_a_new_streak(expired: World, cl
         assert breaker.get_state().consecutive_failures == 1
 
 
+def test_no_reader_can_tell_whether_the_recovery_is_on_record(expired: World, clock: ManualClock) -> None:
+    with expired.committed(clock=clock) as breaker:
+        seen = breaker.get_state()
+        breaker.enable("put the recovery on record", actor="alice")
+        assert breaker.get_state() == seen
+
+
+REPORTS = {
+    "bad report": (lambda b, g: b.report_drift(BAD, generation=g), "consecutive_failures"),
+    "schema error": (lambda b, g: b.report_schema_error(1, generation=g), "schema_errors"),
+    "late report": (lambda b, g: b.report_drift(BAD, generation=g), "consecutive_failures"),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_report_admitted_by_an_expired_breaker_counts(expired: World, clock: ManualClock, report: str) -> None:
+    make, count = REPORTS[report]
+    when = "commit" if report == "late report" else "now"
+    for times in (1, 2):
+        with expired.committed(clock=clock, when=when) as breaker:
+            make(breaker, breaker.get_state().generation)
+        with expired.committed(clock=clock) as breaker:
+            assert getattr(breaker.get_state(), count) == times
+    assert changes(expired) == ["trip", "recover"]
+
+
 def test_rolled_back_recovery_is_no_recovery(expired: World, clock: ManualClock) -> None:
     before = expired.everything()
     with expired.session() as session:

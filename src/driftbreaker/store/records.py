@@ -38,8 +38,9 @@ def _counts(row: Row[Any]) -> dict[str, Any]:
     kept = {
         "last_failure_at": row.last_failure_at,
         "trip_count": row.trip_count,
-        "generation": row.generation,
-        "version": row.version,
+        # As its recovery will leave them: what is admitted now belongs to the generation that the recovery begins.
+        "generation": row.generation + bool(row.expired),
+        "version": row.version + bool(row.expired),
     }
     if row.expired:
         return kept

@@ -129,7 +129,7 @@ def _counted(joined: Joined, opening: Opening, row: Row[Any]) -> Incident | None
 def _countable(joined: Joined, generation: int | None) -> bool:
     """Return whether counting may be tried again, after doing what stood in its way."""
     seen = _look(joined)
-    if generation not in (None, 0 if seen is None else seen.generation):
+    if generation not in (None, 0 if seen is None else seen.generation + bool(seen.expired)):
         return False
     if seen is None:
         create(joined)
