@@ -44,6 +44,23 @@ def test_160_bad_reports_from_16_processes_make_one_trip(crowd: Crowd, place: Pl
     assert_promises_kept(world)
 
 
+def disable_for_own_reason(member: Member) -> bool:
+    with member.world.committed() as breaker:
+        changed, _ = breaker.disable(f"reason {member.number}", actor=f"user {member.number}")
+    return bool(changed)
+
+
+def test_tripped_breaker_disabled_for_16_reasons_has_one_incident_and_one_firing_alert(
+    crowd: Crowd, place: Place, world: World
+) -> None:
+    with world.committed() as breaker:
+        assert [breaker.report_drift(0.5) for _ in range(3)][-1] is not None
+    assert crowd.race(16, place, disable_for_own_reason) == [True] * 16
+    assert Counter(incident["status"] for incident in world.rows("incidents")) == {"superseded": 16, "open": 1}
+    assert Counter(alert["state"] for alert in world.rows("outbox")) == {"resolved": 1, "firing": 1}
+    assert_promises_kept(world)
+
+
 def report_schema_error(member: Member, threshold: int) -> str | None:
     with member.world.committed(settings=BreakerSettings(schema_error_threshold=threshold)) as breaker:
         incident = breaker.report_schema_error()

@@ -62,6 +62,19 @@ def test_bad_reports_at_expiry_recover_once_and_trip_once(crowd: Crowd, place: P
     assert_promises_kept(expired)
 
 
+def disable(member: Member) -> bool:
+    with member.world.committed() as breaker:
+        changed, _ = breaker.disable("over already", actor=f"user {member.number}")
+    return bool(changed)
+
+
+def test_disabling_an_expired_breaker_again_is_a_new_incident(crowd: Crowd, place: Place, expired: World) -> None:
+    """For the reason that it had before, too: what has expired is not extended."""
+    assert Counter(crowd.race(16, place, disable)) == {True: 1, False: 15}
+    assert changes(expired) == ["disable", "recover", "disable"]
+    assert_promises_kept(expired)
+
+
 def enable(member: Member) -> bool:
     with member.world.committed() as breaker:
         return bool(breaker.enable("fine again", actor=f"user {member.number}"))
