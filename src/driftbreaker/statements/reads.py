@@ -60,6 +60,12 @@ def _answer(sql: Sql) -> Select[Any]:
 
 
 @cache
+def now(sql: Sql) -> Select[Any]:
+    """The time, where there is no row to read it with."""
+    return select(sql.now.label("now"))
+
+
+@cache
 def look(sql: Sql) -> Select[Any]:
     """What a report found when its guarded UPDATE found nothing."""
     b = sql.tables.breakers.c
