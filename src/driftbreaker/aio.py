@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .breaker import BreakerOptions, CircuitBreaker, Details
+from .checks import looks
 from .errors import WrongSessionError
 from .model import BreakerState, HistoryEntry, Incident
 from .settings import BreakerSettings
@@ -124,8 +125,8 @@ class AsyncCircuitBreaker:
 def checked_async_session(session: Any) -> AsyncSession:
     """Return the AsyncSession behind `session`, or raise WrongSessionError."""
     # By duck: importing SQLAlchemy's asyncio would need greenlet even to say what is wrong.
-    if callable(session) and hasattr(session, "registry"):
+    if looks(lambda: callable(session) and hasattr(session, "registry")):
         session = session()
-    if not hasattr(session, "sync_session") or not hasattr(session, "run_sync"):
+    if not looks(lambda: hasattr(session, "sync_session") and hasattr(session, "run_sync")):
         raise WrongSessionError(f"session must be a sqlalchemy AsyncSession, got {type(session).__name__}")
     return session  # type: ignore[no-any-return]

@@ -17,10 +17,14 @@ from .checks import (
     check_generation,
     check_instant,
     check_key,
+    check_kind,
     check_limit,
     check_reason,
     check_score,
+    check_truth,
     check_until,
+    check_when,
+    looks,
 )
 from .clean import clean_details
 from .clock import Clock
@@ -81,15 +85,11 @@ class CircuitBreaker:
     ) -> None:
         self._session = _checked_session(session)
         key = check_key(name, scope)
-        if when not in ("now", "commit"):
-            raise InvalidArgumentError(f"when must be 'now' or 'commit', got {when!r}")
-        if settings is not None and not isinstance(settings, BreakerSettings):
-            raise InvalidArgumentError(f"settings must be BreakerSettings, got {type(settings).__name__}")
-        if clock is not None and not callable(getattr(clock, "now", None)):
+        self._late = check_when(when) == "commit"
+        check_kind(settings, BreakerSettings, "settings")
+        check_kind(tables, Tables, "tables")
+        if clock is not None and not looks(lambda: callable(getattr(clock, "now", None))):
             raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
-        if tables is not None and not isinstance(tables, Tables):
-            raise InvalidArgumentError(f"tables must be Tables, got {type(tables).__name__}")
-        self._late = when == "commit"
         self._door = Door(
             key=key,
             settings=settings or BreakerSettings(),
@@ -153,9 +153,9 @@ class CircuitBreaker:
 
         Writes nothing. ``limit=0`` is an empty list; a negative one raises InvalidArgumentError.
         """
-        limit = check_limit(limit)
+        limit, resolved = check_limit(limit), check_truth(include_resolved)
         with self._join("get_incidents", writes=False) as joined:
-            return store.get_incidents(joined, include_resolved=bool(include_resolved), limit=limit)
+            return store.get_incidents(joined, include_resolved=resolved, limit=limit)
 
     def get_history(self, limit: int = 50, before: int | None = None) -> list[HistoryEntry]:
         """Return at most `limit` changes, newest first; `before` is the ``seq`` of the entry to go on from.
@@ -283,11 +283,11 @@ class CircuitBreaker:
 
 
 def _checked_session(session: Any) -> Session:
-    if isinstance(session, scoped_session):
+    if looks(lambda: isinstance(session, scoped_session)):
         session = session()
-    if isinstance(session, Session):
-        return session
-    if hasattr(session, "sync_session"):
+    if looks(lambda: isinstance(session, Session)):
+        return session  # type: ignore[no-any-return]
+    if looks(lambda: hasattr(session, "sync_session")):
         raise WrongSessionError(
             "an AsyncSession needs AsyncCircuitBreaker (from driftbreaker import AsyncCircuitBreaker)"
         )

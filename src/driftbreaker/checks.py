@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 from .clean import MAX_ACTOR, MAX_REASON, clean_text
 from .errors import InvalidArgumentError, NotANumberError
@@ -21,6 +23,28 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 MAX_TTL = timedelta(days=36_500)
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def safely(check: Callable[P, T]) -> Callable[P, T]:
+    """Let a check refuse what cannot even be looked at: a value may raise anything when it is asked what it is."""
+
+    @wraps(check)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return check(*args, **kwargs)
+        except InvalidArgumentError:
+            raise
+        except Exception as error:
+            raise InvalidArgumentError(
+                f"{_shown(args[0])} is no usable argument: looking at it raised {type(error).__name__}"
+            ) from error
+
+    return checked
+
+
+@safely
 def check_key(name: object, scope: object) -> Key:
     """Check a breaker's name (1 to 200 characters) and scope (0 to 200), neither with NUL or lone surrogates."""
     return Key(_identifier(name, "name", 1), _identifier(scope, "scope", 0))
@@ -38,6 +62,7 @@ def _identifier(value: object, what: str, least: int) -> str:
     return str.__str__(value)
 
 
+@safely
 def check_database_name(value: object, what: str, least: int, most: int) -> str:
     """Check a part of what the database calls things, by its bytes: PostgreSQL cuts longer names without a word."""
     if not isinstance(value, str) or clean_text(value, most) != value or not least <= len(value.encode()) <= most:
@@ -48,6 +73,7 @@ def check_database_name(value: object, what: str, least: int, most: int) -> str:
     return str.__str__(value)
 
 
+@safely
 def check_score(value: object, what: str = "drift_score") -> float:
     """Check a score: a finite number >= 0; values above 1 are fine."""
     score = _as_float(value, what)
@@ -56,6 +82,7 @@ def check_score(value: object, what: str = "drift_score") -> float:
     return score
 
 
+@safely
 def check_count(value: object, what: str, least: int) -> int:
     """Check a whole number from `least` to 2^63 - 1."""
     if not _is_number(value):
@@ -65,6 +92,7 @@ def check_count(value: object, what: str, least: int) -> int:
     return _in_range(int(value), what, least)
 
 
+@safely
 def check_threshold_count(value: object, what: str) -> int:
     """Check a threshold that counts: an integer >= 1, not a bool, at most 2^63 - 1."""
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -72,6 +100,7 @@ def check_threshold_count(value: object, what: str) -> int:
     return _in_range(int(value), what, 1)
 
 
+@safely
 def check_threshold_score(value: object, what: str) -> float:
     """Check a threshold of scores: a finite number >= 0 (0 is honoured)."""
     try:
@@ -85,23 +114,68 @@ def check_threshold_score(value: object, what: str) -> float:
 
 def check_flag(value: object, what: str) -> bool:
     """Check a yes or no: True or False, and nothing that merely looks like it."""
-    if not isinstance(value, bool):
+    if value is not True and value is not False:
         raise InvalidArgumentError(f"{what} must be True or False, got {_shown(value)}")
     return value
 
 
+@safely
 def check_ttl(value: object, what: str = "ttl") -> timedelta | None:
     """Check a time to live: None for none, else more than zero and at most 36,500 days."""
     if value is None:
         return None
-    if not isinstance(value, timedelta) or not timedelta(0) < value <= MAX_TTL:
+    plain = _plain(value) if isinstance(value, timedelta) else timedelta(0)
+    if not timedelta(0) < plain <= MAX_TTL:
         raise InvalidArgumentError(
             f"{what} must be a timedelta above zero and up to {MAX_TTL.days} days, or None for no end, "
             f"got {_shown(value)}"
         )
-    return value
+    return plain
 
 
+@safely
+def check_interval(value: object, what: str) -> timedelta:
+    """Check an interval: any timedelta."""
+    if not isinstance(value, timedelta):
+        raise InvalidArgumentError(f"{what} must be a timedelta, got {_shown(value)}")
+    return _plain(value)
+
+
+def _plain(value: timedelta) -> timedelta:
+    """Return what a database stores of an interval; subclasses (pandas.Timedelta) may carry more."""
+    return timedelta(value.days, value.seconds, value.microseconds)
+
+
+@safely
+def check_truth(value: object) -> bool:
+    """Return whether a value is true, as Python sees it."""
+    return bool(value)
+
+
+@safely
+def check_when(value: object) -> str:
+    """Check when reports are made: 'now' or 'commit'."""
+    if not isinstance(value, str) or str.__str__(value) not in ("now", "commit"):
+        raise InvalidArgumentError(f"when must be 'now' or 'commit', got {_shown(value)}")
+    return str.__str__(value)
+
+
+@safely
+def check_kind(value: object, kind: type[T], what: str) -> T | None:
+    """Check an option that is None or of one kind."""
+    if value is None or isinstance(value, kind):
+        return value
+    raise InvalidArgumentError(f"{what} must be {kind.__name__}, got {type(value).__name__}")
+
+
+@safely
+def check_callable(value: object, what: str) -> None:
+    """Check what is to be called."""
+    if not callable(value):
+        raise InvalidArgumentError(f"{what} must be callable, got {_shown(value)}")
+
+
+@safely
 def check_limit(value: object) -> int:
     """Check a limit of rows: an integer >= 0; 0 asks for nothing."""
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -109,6 +183,7 @@ def check_limit(value: object) -> int:
     return _in_range(int(value), "limit", 0)
 
 
+@safely
 def check_generation(value: object) -> int | None:
     """Check a generation: None, or an integer >= 0 as an earlier state named it."""
     if value is None:
@@ -123,6 +198,7 @@ def check_until(value: object, what: str = "until") -> datetime | None:
     return None if value is None else check_instant(value, what)
 
 
+@safely
 def check_instant(value: object, what: str) -> datetime:
     """Check an instant: a datetime with a time zone, between year 1 and year 9999; returned in UTC."""
     if not isinstance(value, datetime):
@@ -143,6 +219,22 @@ def check_instant(value: object, what: str) -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
 
 
+def text_or(value: object, default: str) -> object:
+    """Return the value, or a default for one that is missing or blank."""
+    try:
+        return default if value is None or (isinstance(value, str) and not str.__str__(value).strip()) else value
+    except Exception:  # noqa: BLE001  it is the next check's to refuse
+        return value
+
+
+def looks(question: Callable[[], bool]) -> bool:
+    """Return the answer to a question about an object; one that cannot be asked is not what was looked for."""
+    try:
+        return bool(question())
+    except Exception:  # noqa: BLE001  whatever it raises, it is none
+        return False
+
+
 def check_reason(value: object, what: str = "reason") -> str:
     """Check a reason: any text that is not blank; cleaned, and cut at 4,096 characters."""
     return _sentence(value, what, MAX_REASON)
@@ -153,8 +245,9 @@ def check_actor(value: object, what: str = "actor") -> str:
     return _sentence(value, what, MAX_ACTOR)
 
 
+@safely
 def _sentence(value: object, what: str, limit: int) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not str.__str__(value).strip():
         raise InvalidArgumentError(f"{what} must be text that is not blank, got {_shown(value)}")
     return clean_text(str.__str__(value), limit)
 
@@ -181,7 +274,7 @@ def _in_range(number: int, what: str, least: int) -> int:
 def _shown(value: Any) -> str:
     """Show a refused value in an error message, whatever it is and however long it would print."""
     try:
-        text = repr(value)
+        text = str.__str__(repr(value))
     except Exception:  # noqa: BLE001  the message matters more than a broken repr
         text = f"<{type(value).__name__}>"
     return clean_text(text, 120)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .checks import check_callable
+
 _logger = logging.getLogger("driftbreaker")
 _listeners: list[Callable[[Event], object]] = []
 
@@ -26,8 +28,10 @@ def listen(listener: Callable[[Event], object]) -> Callable[[], None]:
 
     Events are dropped on rollback. A listener that raises is logged and disturbs neither the caller nor the other
     listeners; it must not use the session that just committed. Events are a convenience: counts that must be exact
-    come from the tables. Returns a function that removes the listener.
+    come from the tables. Returns a function that removes the listener. Raises InvalidArgumentError for what cannot be
+    called.
     """
+    check_callable(listener, "listener")
     _listeners.append(listener)
     listening = True
 
@@ -35,7 +39,9 @@ def listen(listener: Callable[[Event], object]) -> Callable[[], None]:
         nonlocal listening
         if listening:
             listening = False
-            _listeners.remove(listener)
+            # By identity: equality is the host's, and may say or raise anything.
+            place = next(place for place, each in enumerate(_listeners) if each is listener)
+            del _listeners[place]
 
     return remove
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from .checks import check_flag, check_threshold_count, check_threshold_score, check_ttl
+from .checks import check_flag, check_threshold_count, check_threshold_score, check_ttl, safely
 from .clean import clean_text
 from .errors import InvalidArgumentError
 from .model import Key, Severity
@@ -22,6 +22,9 @@ RESERVED_LABELS = frozenset({"alertname", "severity", "priority", "component", "
 SEVERITY_LABELS: Mapping[Severity, str] = MappingProxyType(
     {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
 )
+# What no URL holds, and one of the databases would not store: blanks, control characters, lone surrogates.
+_URL = re.compile("https?://[^/\\s\x00-\x1f\x7f\ud800-\udfff][^\\s\x00-\x1f\x7f\ud800-\udfff]*")
+MAX_URL = 2_048
 _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -44,6 +47,7 @@ class AlertSettings:
     runbook_url: str | None = None
     generator_url: str | None = None
 
+    @safely
     def __post_init__(self) -> None:
         _check_label_value("alertname", self.alertname)
         _check_label_value("component", self.component)
@@ -62,12 +66,19 @@ class AlertSettings:
             _check_label_value(f"severities[{severity}]", self.severities.get(severity))
         for what in ("runbook_url", "generator_url"):
             url = getattr(self, what)
-            if url is not None and not (isinstance(url, str) and re.match("https?://[^/]", url)):
-                raise InvalidArgumentError(f"{what} must be an absolute http(s) URL, got {url!r}")
+            if url is not None and not (isinstance(url, str) and _URL.fullmatch(url) and len(url) <= MAX_URL):
+                raise InvalidArgumentError(
+                    f"{what} must be an absolute http(s) URL of at most {MAX_URL} characters, "
+                    f"got {clean_text(repr(url), 120)}"
+                )
         # Copies: a caller's dictionary may change later, and an alert's identity must not. Plain ones, so that
         # settings can be pickled to a spawned worker.
-        object.__setattr__(self, "labels", dict(self.labels))
-        object.__setattr__(self, "severities", {severity: self.severities[severity] for severity in Severity})
+        plain = {str.__str__(name): str.__str__(value) for name, value in self.labels.items()}
+        object.__setattr__(self, "labels", plain)
+        severities = {severity: str.__str__(self.severities[severity]) for severity in Severity}
+        object.__setattr__(self, "severities", severities)
+        for what in ("alertname", "component"):
+            object.__setattr__(self, what, str.__str__(getattr(self, what)))
 
     def labels_for(self, key: Key, severity: Severity) -> dict[str, str]:
         """Return the full label set of an alert about `key`: its identity, the same on fire and on resolve."""
@@ -129,6 +140,7 @@ class BreakerSettings:
     ttl: timedelta | None = timedelta(hours=24)
     alert: AlertSettings = field(default_factory=AlertSettings)
 
+    @safely
     def __post_init__(self) -> None:
         # Kept as plain numbers: what merely is an Integral or a Real, no driver binds and no format prints.
         for what in ("failure_threshold", "schema_error_threshold"):
@@ -138,7 +150,7 @@ class BreakerSettings:
                 object.__setattr__(self, what, check_threshold_score(getattr(self, what), what))
         check_flag(self.auto_disable, "auto_disable")
         check_flag(self.auto_recover, "auto_recover")
-        check_ttl(self.ttl)
+        object.__setattr__(self, "ttl", check_ttl(self.ttl))
         if not isinstance(self.alert, AlertSettings):
             raise InvalidArgumentError(f"alert must be AlertSettings, got {clean_text(repr(self.alert), 120)}")
 

@@ -254,6 +254,21 @@ def test_an_end_that_must_lie_ahead_is_refused_and_the_transaction_goes_on(runni
     assert running.everything() == before
 
 
+def test_an_end_that_must_lie_ahead_is_refused_before_a_recovery_a_row_or_settings_are_written(running: World) -> None:
+    past = datetime.now(UTC) - timedelta(hours=1)
+    with running.committed("expired") as breaker:
+        breaker.disable("over", actor="alice", until=past)
+    before = running.everything()
+    refusals = [("force_on", name) for name in ("pricing", "open", "expired", "never seen")] + [("hold", "open")]
+    for method, name in refusals:
+        with running.session() as session:
+            breaker = running.breaker(session, name, settings=BreakerSettings(failure_threshold=9))
+            with pytest.raises(InvalidArgumentError, match="until must lie ahead"):
+                getattr(breaker, method)("why", actor="alice", until=past)
+            session.commit()
+        assert running.everything() == before, (method, name)
+
+
 def test_no_schema_errors_are_a_no_op_that_sends_nothing(running: World) -> None:
     before = running.everything()
     with running.session() as session, running.watch() as seen:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from sqlalchemy.orm import Session
 
 from ..breaker import CircuitBreaker as CoreBreaker
-from ..checks import check_actor, check_until
+from ..checks import check_actor, check_reason, check_until, looks, text_or
 from ..errors import WrongSessionError
 from .configuration import Configuration
 from .intents import FeatureIntent, RetryPolicy
@@ -47,9 +47,12 @@ class CircuitBreaker:
         configuration = Configuration.from_environment()
         settings = configuration.settings(failure_threshold, drift_threshold)
         # A scoped session stands for its scope's own; an AsyncSession runs the core inside it, one hop per call.
-        own: Any = session() if callable(session) and hasattr(session, "registry") else session
-        self._hop: Callable[..., Any] | None = getattr(own, "run_sync", None)
-        self._core = CoreBreaker(getattr(own, "sync_session", own), name, settings=settings)
+        own: Any = session
+        if looks(lambda: callable(session) and hasattr(session, "registry")):
+            own = own()
+        asynchronous = looks(lambda: hasattr(own, "sync_session") and hasattr(own, "run_sync"))
+        self._hop: Callable[..., Any] | None = own.run_sync if asynchronous else None
+        self._core = CoreBreaker(own.sync_session if asynchronous else own, name, settings=settings)
         self._instance_id = configuration.instance_id
 
     @property
@@ -95,12 +98,12 @@ class CircuitBreaker:
     async def enable_v2(self, enabled_by: str, reason: str | None = None) -> bool:
         """Enable V2 by hand; True iff this call did it."""
         actor = check_actor(enabled_by, "enabled_by")
-        return await self._run(self._core.enable, _or(reason, "Manual enable"), actor=actor)
+        return await self._run(self._core.enable, check_reason(text_or(reason, "Manual enable")), actor=actor)
 
     async def reset(self, reason: str | None = None, reset_by: str | None = None) -> bool:
         """Enable V2 and clear its streak; True iff this call enabled it."""
-        actor = check_actor(_or(reset_by, self._instance_id), "reset_by")
-        return await self._run(self._core.reset, _or(reason, "Manual reset"), actor=actor)
+        actor = check_actor(text_or(reset_by, self._instance_id), "reset_by")
+        return await self._run(self._core.reset, check_reason(text_or(reason, "Manual reset")), actor=actor)
 
     def is_open(self) -> bool:
         """Return whether V2 is off, writing nothing."""
@@ -134,11 +137,6 @@ class CircuitBreaker:
 
 def _narrow(incident: Any) -> Incident | None:
     return None if incident is None else Incident.of(incident)
-
-
-def _or(text: str | None, default: str) -> str:
-    """Return `text`, or the contract's default for one that is missing or blank."""
-    return default if text is None or (isinstance(text, str) and not text.strip()) else text
 
 
 def create_circuit_breaker(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from ..checks import MAX_TTL, check_threshold_count, check_threshold_score, check_ttl
+from ..checks import MAX_TTL, check_threshold_count, check_threshold_score, check_ttl, safely
+from ..clean import clean_text
 from ..errors import InvalidArgumentError
 from ..settings import AlertSettings, BreakerSettings
 
@@ -87,13 +88,26 @@ class _Reader:
         self._environment = environment
 
     def __call__(self, variable: str, parse: Callable[[str], T], default: T) -> T:
-        text = self._environment.get(variable)
+        text = _text_of(self._environment, variable)
         if text is None:
             return default
         try:
             return parse(text.strip())
         except ValueError as error:
-            raise InvalidArgumentError(f"the environment variable {variable} is {text!r}: {error}") from None
+            shown = clean_text(repr(text), 120)
+            raise InvalidArgumentError(f"the environment variable {variable} is {shown}: {error}") from None
+
+
+@safely
+def _text_of(environment: Mapping[str, str], variable: str) -> str | None:
+    if not isinstance(environment, Mapping):
+        raise InvalidArgumentError(f"environment must be a mapping, got {type(environment).__name__}")
+    text = environment.get(variable)
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"the environment variable {variable} must be text, got {type(text).__name__}")
+    return str.__str__(text)
 
 
 def _score(text: str) -> float:

@@ -55,6 +55,12 @@ def check(sql: Sql, *, scoped: bool, may_recover: bool) -> Select[Any]:
 
 
 @cache
+def now(sql: Sql) -> Select[Any]:
+    """The time, where there is no row to read it with."""
+    return select(sql.now.label("now"))
+
+
+@cache
 def look(sql: Sql) -> Select[Any]:
     """What a report found when its guarded UPDATE found nothing."""
     b = sql.tables.breakers.c

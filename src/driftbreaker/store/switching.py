@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from ..errors import InvalidArgumentError
 from ..model import ActorKind, Change, Incident, Severity, Status
 from ..settings import AlertSettings, identity_of
-from ..statements import transitions
+from ..statements import reads, transitions
 from .joined import Joined
 from .records import incident_of
 from .transition import (
@@ -60,9 +60,10 @@ def disable(joined: Joined, *, reason: str, actor: str, until: datetime | None) 
 def hold(joined: Joined, *, reason: str, actor: str, until: datetime | None) -> bool:
     """Give an open breaker a person's end in place of the one it had; False when there is nothing to hold."""
     row = lock(joined)
+    if row is not None and row.status != Status.CLOSED and not row.expired:
+        _check_ahead(until, row.at, "hold")  # before anything is written
     if row is None or _settled(joined, row).status == Status.CLOSED:
         return False
-    _check_ahead(until, row.at, "hold")
     held = {"hold_until": until, "hold_by": actor, "hold_reason": reason}
     _prolong(joined, row, _by_hand(Change.HOLD, actor, reason), until, held)
     return True
@@ -93,8 +94,10 @@ def reset(joined: Joined, *, reason: str, actor: str) -> bool:
 
 def force_on(joined: Joined, *, reason: str, actor: str, until: datetime) -> bool:
     """Keep the breaker closed until an end, whatever is reported; True when that closed an open one."""
-    row = _settled(joined, lock_or_create(joined))
-    _check_ahead(until, row.at, "force_on")
+    found = lock(joined)
+    now = joined.run(reads.now(joined.sql)).scalar_one() if found is None else found.at
+    _check_ahead(until, now, "force_on")  # before anything is written, be it an empty row
+    row = _settled(joined, lock_or_create(joined) if found is None else found)
     cause = _by_hand(Change.FORCE_ON, actor, reason)
     forced = {"forced_until": until, "forced_by": actor, "forced_reason": reason}
     if row.status != Status.CLOSED:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ..checks import check_instant
+from ..checks import check_instant, check_interval
+from ..errors import InvalidArgumentError
 
 
 class ManualClock:
@@ -21,6 +22,10 @@ class ManualClock:
         return self._now
 
     def advance(self, by: timedelta) -> datetime:
-        """Move by `by`, back when it is negative, and return the new instant."""
-        self._now += by
+        """Move by `by`, back when it is negative, and return the new instant. Raises InvalidArgumentError."""
+        by = check_interval(by, "by")
+        try:
+            self._now = check_instant(self._now + by, "the new instant")
+        except OverflowError:
+            raise InvalidArgumentError(f"by must not leave what a datetime can hold, got {by!r}") from None
         return self._now
