@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.worlds import SETTINGS, World
 
 from driftbreaker.testing import PostgresServer
+from tests.support.worlds import SETTINGS, World
 
 INSTALL = "libfaketime is not installed, without which no host's clock can be wrong: apt-get install libfaketime"
 PROGRAM = """
