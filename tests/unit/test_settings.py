@@ -234,3 +234,11 @@ def test_a_callers_dictionary_may_change_later() -> None:
     alert = AlertSettings(labels=labels)
     labels["env"] = "test"
     assert alert.labels == {"env": "prod"}
+
+
+def test_what_is_refused_is_not_shown_at_length() -> None:
+    long = "日" * 100_000
+    for settings in ({"labels": {long: "x"}}, {"labels": {"a": long}}, {"runbook_url": long}):
+        with pytest.raises(InvalidArgumentError) as caught:
+            AlertSettings(**settings)  # type: ignore[arg-type]
+        assert len(str(caught.value)) < 300
