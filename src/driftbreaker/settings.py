@@ -58,7 +58,9 @@ class AlertSettings:
                 )
         for name, value in self.labels.items():
             if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
-                raise InvalidArgumentError(f"a label's name must match {_LABEL_NAME.pattern}, got {name!r}")
+                raise InvalidArgumentError(
+                    f"a label's name must match {_LABEL_NAME.pattern}, got {clean_text(repr(name), 120)}"
+                )
             if name in RESERVED_LABELS:
                 raise InvalidArgumentError(f"the label {name!r} is set by the breaker itself: choose another name")
             _check_label_value(name, value)
