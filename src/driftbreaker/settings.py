@@ -57,9 +57,10 @@ class AlertSettings:
                     f"{what} must be a mapping, got {clean_text(repr(getattr(self, what)), 120)}"
                 )
         for name, value in self.labels.items():
-            if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name):
+            if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name) or len(name) > MAX_LABEL:
                 raise InvalidArgumentError(
-                    f"a label's name must match {_LABEL_NAME.pattern}, got {clean_text(repr(name), 120)}"
+                    f"a label's name must match {_LABEL_NAME.pattern} and have at most {MAX_LABEL} characters, "
+                    f"got {clean_text(repr(name), 120)}"
                 )
             if name in RESERVED_LABELS:
                 raise InvalidArgumentError(f"the label {name!r} is set by the breaker itself: choose another name")
