@@ -94,10 +94,12 @@ def trips(engine: Engine) -> list[Result]:
     # Both start from a row that exists, as a breaker in service has one.
     with engine.begin() as connection:
         names = text(
-            "INSERT INTO driftbreaker_breakers (name, changed_at) SELECT :p || n, now() FROM generate_series(0, 9999) n"
+            "INSERT INTO driftbreaker_breakers (name, changed_at, settings, settings_hash) "
+            "SELECT :prefix || n, now(), :settings, :hash FROM generate_series(0, 9999) n"
         )
-        connection.execute(names, {"p": "trip-"})
-        connection.execute(names, {"p": "raw-"})
+        settings = {"settings": TRIP_AT_ONCE.as_json, "hash": TRIP_AT_ONCE.hash}
+        connection.execute(names, {"prefix": "trip-", **settings})
+        connection.execute(names, {"prefix": "raw-", **settings})
     return race([Contender("raw driver: one CTE", raw), Contender("report_drift() that trips", ours, 2.5)])
 
 

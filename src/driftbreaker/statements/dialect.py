@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -16,9 +17,11 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    false,
     func,
-    literal,
+    literal_column,
     text,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,6 +42,11 @@ def value(column: Column[Any], name: str | None = None) -> ColumnElement[Any]:
 def parameter(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
     """Return a parameter that belongs to no column."""
     return bindparam(f"p_{name}", type_=type_)
+
+
+def word(constant: StrEnum) -> ColumnElement[Any]:
+    """Return one of our own words as text of the statement: a parameter would be converted and sent each time."""
+    return literal_column(f"'{constant.value}'", String())
 
 
 def values_of(table: Table, *left_out: str) -> dict[str, ColumnElement[Any]]:
@@ -82,11 +90,15 @@ class Sql(ABC):
 
     @abstractmethod
     def may_recover(self) -> ColumnElement[Any]:
-        """Return whether a check may write a recovery, where that can neither wait nor fail."""
+        """Return whether a check may write a recovery in this transaction, where that can neither wait nor fail."""
+
+    @abstractmethod
+    def may_write(self) -> ColumnElement[Any]:
+        """Return whether the role may write what a recovery writes."""
 
     @abstractmethod
     def names(self, connection: Connection) -> dict[str, str]:
-        """Return the values of the parameters that `may_recover` asks its tables by: their names on this connection."""
+        """Return the values of the parameters that `may_write` asks its tables by: their names on this connection."""
 
     @abstractmethod
     def reads_first(self, connection: Connection) -> bool:
@@ -119,15 +131,19 @@ class PostgreSQL(Sql):
         return postgresql.insert(table)
 
     def may_recover(self) -> ColumnElement[Any]:
-        """Read-write, READ COMMITTED, and granted: anything else could raise where a plain SELECT would not."""
-        granted = (
-            func.has_table_privilege(func.to_regclass(parameter(name, String())), privilege, type_=Boolean)
-            for name, (_, privilege) in self._recovered_tables().items()
-        )
+        """Read-write and READ COMMITTED: anything else could raise where a plain SELECT would not."""
+        # Constants as text: every parameter of the hot check is converted, sent and parsed each time.
         return and_(
-            func.current_setting("transaction_read_only") == "off",
-            func.current_setting("transaction_isolation") == "read committed",
-            *granted,
+            text("current_setting('transaction_read_only') = 'off'"),
+            text("current_setting('transaction_isolation') = 'read committed'"),
+        )
+
+    def may_write(self) -> ColumnElement[Any]:
+        return and_(
+            *(
+                func.has_table_privilege(func.to_regclass(parameter(name, String())), privilege, type_=Boolean)
+                for name, (_, privilege) in self._recovered_tables().items()
+            )
         )
 
     def names(self, connection: Connection) -> dict[str, str]:
@@ -185,7 +201,11 @@ class SQLite(Sql):
 
     def may_recover(self) -> ColumnElement[Any]:
         """Never from a check: a write would wait for the one write lock that there is."""
-        return literal(False)
+        return false()
+
+    def may_write(self) -> ColumnElement[Any]:
+        """No roles here."""
+        return true()
 
     def names(self, connection: Connection) -> dict[str, str]:
         return {}

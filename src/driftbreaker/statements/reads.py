@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, null, or_, select
 
 from ..model import Status
-from .dialect import COUNT, Sql, parameter, value
+from .dialect import COUNT, Sql, parameter, value, word
 
 
 def this_breaker(sql: Sql) -> ColumnElement[bool]:
@@ -26,7 +26,7 @@ def this_breaker_and_its_whole(sql: Sql) -> ColumnElement[bool]:
 def expired(sql: Sql) -> ColumnElement[bool]:
     """Open, recovering by itself, end past."""
     b = sql.tables.breakers.c
-    return and_(b.status == Status.OPEN.value, b.auto_recover, b.until <= sql.now)
+    return and_(b.status == word(Status.OPEN), b.auto_recover, b.until <= sql.now)
 
 
 def instant(sql: Sql) -> ColumnElement[Any]:
@@ -44,14 +44,20 @@ def check(sql: Sql, *, scoped: bool, may_recover: bool) -> Select[Any]:
     """Is it open (or, with a scope, the whole that it is a scope of)?
 
     One read by primary key that locks nothing and writes nothing; no row means closed. With `may_recover` it also says
-    of an expired row, and only of that, whether its recovery may be written along.
+    of an expired row, and only of that, whether this transaction is one in which its recovery may be written along.
     """
     b = sql.tables.breakers.c
     over = expired(sql)
     answer = [b.scope, b.status, over.label("expired")]
     if may_recover:
-        answer.append(case((over, sql.may_recover()), else_=false()).label("may_recover"))
+        answer.append(and_(over, sql.may_recover()).label("may_recover"))
     return select(*answer).where(this_breaker_and_its_whole(sql) if scoped else this_breaker(sql))
+
+
+@cache
+def may_write(sql: Sql) -> Select[Any]:
+    """Is this role granted what a recovery writes? The parameters are the tables' names on the connection."""
+    return select(sql.may_write().label("may_write"))
 
 
 @cache

@@ -1,14 +1,13 @@
-"""Statements of a report: clear a streak, count one more, and open the breaker when that was one too many."""
+"""Statements of a report: clear a streak, or count one more and say whether that was one too many."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Executable, and_, case, false, null, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Executable, and_, case, false, func, or_, select, true, update
 
 from ..model import Status
-from .dialect import COUNT, Sql, parameter, value
+from .dialect import COUNT, Sql, parameter, value, word
 from .reads import expired, instant, this_breaker
 
 
@@ -28,7 +27,7 @@ def clear_streak(sql: Sql) -> Executable:
     b = sql.tables.breakers
     cleared = (
         update(b)
-        .where(this_breaker(sql), b.c.status == Status.CLOSED.value, b.c.failures > 0, admitted(sql))
+        .where(this_breaker(sql), b.c.status == word(Status.CLOSED), b.c.failures > 0, admitted(sql))
         .values(failures=0)
     )
     if not sql.writes_in_one_statement:
@@ -40,58 +39,44 @@ def clear_streak(sql: Sql) -> Executable:
 
 @cache
 def count_bad(sql: Sql) -> Executable:
-    """Reports with a bad one among them: count, and open when that reaches the threshold.
+    """Reports with a bad one among them: count them, and say whether that was one too many.
 
     They come folded, as `policy.Streak` has them, in the order of the calls; one bad report is the streak of one.
-    Whoever gets the opened row back tripped it. Guarded by the status (an open breaker is not touched), the generation
-    (a late report changes nothing), and inside by the threshold, the switch for automatic opening, and a force that is
-    still on.
+    Guarded by the status (an open breaker is not touched) and the generation (a late report changes nothing); whether
+    it ``trips`` also by the switch for automatic opening and a force that is still on. Whoever gets a row back holds
+    its lock until the caller's transaction ends, so that whoever is told to trip is alone in that.
     """
     b = sql.tables.breakers
     c = b.c
-    at = instant(sql)
     threshold, prefix, longest, suffix = (
         parameter(name, COUNT) for name in ("failure_threshold", "prefix", "longest", "suffix")
     )
+    # Not "IS NULL OR …": in RETURNING, SQLite 3.40 answers false to IS NULL for a NULL.
+    not_forced = func.coalesce(c.forced_until <= sql.now, true())
+    may_trip = and_(parameter("auto_disable", Boolean()), not_forced)
     in_prefix = and_(prefix > 0, c.failures + prefix >= threshold)
-    opens = and_(
-        parameter("auto_disable", Boolean()),
-        or_(in_prefix, longest >= threshold),
-        or_(c.forced_until.is_(None), c.forced_until <= sql.now),
-    )
     failures = case(
         # Where it trips, the streak stays as it was then: what follows in the batch meets an open breaker.
-        (and_(opens, in_prefix), sql.greatest(c.failures + 1, threshold)),
-        (opens, threshold),
+        (and_(in_prefix, may_trip), sql.greatest(c.failures + 1, threshold)),
+        (and_(longest >= threshold, may_trip), threshold),
         (parameter("any_good", Boolean()), suffix),
         else_=c.failures + suffix,
     )
-    opened: dict[str, ColumnElement[Any]] = {
-        "status": value(c.status),
-        "opened_at": at,
-        "changed_at": at,
-        "until": sql.later(at, parameter("ttl", COUNT)),
-        "auto_recover": value(c.auto_recover),
-        "reason": value(c.reason),
-        "actor": value(c.actor),
-        "incident_id": value(c.incident_id),
-        "alert_identity": value(c.alert_identity),
-        "forced_until": null(),
-        "forced_by": null(),
-        "forced_reason": null(),
-        "trip_count": c.trip_count + 1,
-        "generation": c.generation + 1,
-        "version": c.version + 1,
-    }
+    at = instant(sql)
     return (
         update(b)
-        .where(this_breaker(sql), c.status == Status.CLOSED.value, admitted(sql))
-        .values(
-            failures=failures,
-            last_failure_at=at,
-            **{name: case((opens, new), else_=c[name]) for name, new in opened.items()},
+        .where(this_breaker(sql), c.status == word(Status.CLOSED), admitted(sql))
+        .values(failures=failures, last_failure_at=at)
+        .returning(
+            c.status,
+            c.generation,
+            c.version,
+            c.trip_count,
+            c.settings_hash,
+            at.label("at"),
+            # Of the row as it is now: below the threshold unless one of the two first cases above wrote it.
+            and_(c.failures >= threshold, may_trip).label("trips"),
         )
-        .returning(c.status, c.failures, c.opened_at, c.until, c.generation, c.version, c.settings_hash, at.label("at"))
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Update, and_, case, or_, select, update
 
 from ..model import AlertState, IncidentStatus, Status
-from .dialect import Sql, value, values_of
+from .dialect import Sql, value, values_of, word
 from .reads import expired, instant, this_breaker
 
 
@@ -21,7 +21,7 @@ def lock(sql: Sql) -> Executable:
 @cache
 def lock_countable(sql: Sql) -> Executable:
     """Lock the breaker's row unless it is open: what an open breaker ignores must not wait for its writers."""
-    closed = sql.tables.breakers.c.status == Status.CLOSED.value
+    closed = sql.tables.breakers.c.status == word(Status.CLOSED)
     return _lock(sql, and_(this_breaker(sql), or_(closed, expired(sql))))
 
 
@@ -50,7 +50,7 @@ def lock_if_expired(sql: Sql) -> Executable:
 
 
 @cache
-def change_breaker(sql: Sql, *columns: str) -> Executable:
+def change_breaker(sql: Sql, *columns: str) -> Update:
     """Write columns of a breaker whose row is locked, as a new version of it."""
     b = sql.tables.breakers
     values = {name: value(b.c[name]) for name in columns}
@@ -79,16 +79,18 @@ def keep_settings(sql: Sql) -> Executable:
 
 
 @cache
-def opening(sql: Sql) -> tuple[Executable, ...]:
-    """The rows of an opening: its incident, its alert, its history entry.
+def opening(sql: Sql, *columns: str) -> tuple[Executable, ...]:
+    """The rows of an opening: the columns of its locked breaker, its incident, its alert, its history entry.
 
     On PostgreSQL in one statement, elsewhere in one each.
     """
+    breaker = change_breaker(sql, *columns)
     incident = sql.tables.incidents.insert().values(_incident_row(sql))
+    history = sql.tables.history.insert().values(_history_row(sql))
     if sql.writes_in_one_statement:
-        history = sql.tables.history.insert().values(_history_row(sql))
-        return (_fire(sql).add_cte(incident.cte("new_incident"), history.cte("new_history")),)
-    return incident, _fire(sql), add_history(sql)
+        with_it = (breaker.cte("changed"), incident.cte("new_incident"), history.cte("new_history"))
+        return (_fire(sql).add_cte(*with_it),)
+    return breaker, incident, _fire(sql), history
 
 
 def _incident_row(sql: Sql) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def _incident_row(sql: Sql) -> dict[str, Any]:
     resolution = ("resolved_at", "resolved_by", "resolution_notes", "superseded_by")
     row = values_of(sql.tables.incidents, *given_later, *resolution)
     own_id = value(sql.tables.incidents.c.id, "incident_id")
-    return {**row, "id": own_id, "status": IncidentStatus.OPEN.value}
+    return {**row, "id": own_id, "status": word(IncidentStatus.OPEN)}
 
 
 @cache
@@ -118,7 +120,7 @@ def _history_row(sql: Sql) -> dict[str, Any]:
 def _fire(sql: Sql) -> Any:
     """Make the alert of a label set fire. One that fires already keeps its start: it never stopped."""
     o = sql.tables.outbox
-    firing = AlertState.FIRING.value
+    firing = word(AlertState.FIRING)
     row = {**values_of(o), "state": firing, "version": 1, "changed_at": value(o.c.changed_at, "at")}
     insert = sql.insert(o).values(row)
     kept = ("identity", "name", "scope", "labels", "starts_at", "version")
@@ -168,4 +170,4 @@ def _change_alert(sql: Sql, state: AlertState) -> Executable:
         "changed_at": value(o.c.changed_at, "at"),
         "version": o.c.version + 1,
     }
-    return update(o).where(o.c.identity == value(o.c.identity)).values(**changed, state=state.value)
+    return update(o).where(o.c.identity == value(o.c.identity)).values(**changed, state=word(state))

@@ -16,14 +16,14 @@ def is_open(joined: Joined, *, may_recover: bool) -> bool:
     wait nor fail.
     """
     statement = reads.check(joined.sql, scoped=bool(joined.key.scope), may_recover=may_recover)
-    rows = joined.run(statement, **(joined.names() if may_recover else {})).all()
+    rows = joined.run(statement).all()
     if may_recover and any(row.may_recover and row.scope == joined.key.scope for row in rows):
         _recover_quietly(joined)
     return any(row.status != Status.CLOSED and not row.expired for row in rows)
 
 
 def _recover_quietly(joined: Joined) -> None:
-    if joined.autocommits():
+    if joined.autocommits() or not joined.run(reads.may_write(joined.sql), **joined.names()).scalar_one():
         return
     row = joined.run(transitions.lock_if_expired(joined.sql)).one_or_none()
     if row is not None:

@@ -11,7 +11,6 @@ from sqlalchemy import Row
 from ..checks import MAX_INTEGER
 from ..model import TRIPPED_BY, ActorKind, Change, Incident, Observation, Severity, Status, Verdict
 from ..policy import Streak, add_errors, count_errors, warns
-from ..settings import identity_of
 from ..statements import reads, reports, transitions
 from .joined import ROUNDS, Joined
 from .transition import (
@@ -22,9 +21,8 @@ from .transition import (
     keep_counts,
     keep_settings,
     lock_and_recover,
-    open_locked,
     recover,
-    write_opening,
+    trip_locked,
 )
 
 
@@ -36,7 +34,7 @@ def report_drift(joined: Joined, observations: Sequence[Observation], generation
     streak = Streak.of(each.verdict for each in observations)
     incident = None
     if streak.longest:
-        incident = _count_bad(joined, streak, _drift_opening(joined, observations), generation)
+        incident = _count_bad(joined, streak, observations, generation)
     elif streak.any_good:
         _clear_streak(joined, generation)
     for each in observations:
@@ -72,20 +70,24 @@ def _clear_by_steps(joined: Joined, generation: int | None) -> Row[Any] | None:
     return _look(joined) if cleared is None else cleared
 
 
-def _count_bad(joined: Joined, streak: Streak, opening: Opening, generation: int | None) -> Incident | None:
+def _count_bad(
+    joined: Joined, streak: Streak, observations: Sequence[Observation], generation: int | None
+) -> Incident | None:
     """Bad ones among them: count; return the incident when this very call opened the breaker."""
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
-        counted = None if look_first else _count(joined, streak, opening, generation)
+        counted = None if look_first else _count(joined, streak, generation)
         if counted is not None:
-            return _counted(joined, opening, counted)
+            incident = trip_locked(joined, counted, _drift_opening(joined, observations)) if counted.trips else None
+            keep_settings(joined, counted.settings_hash, counted.at)
+            return incident
         look_first = False
         if not _countable(joined, generation):
             return None
     raise contended(joined)
 
 
-def _count(joined: Joined, streak: Streak, opening: Opening, generation: int | None) -> Row[Any] | None:
+def _count(joined: Joined, streak: Streak, generation: int | None) -> Row[Any] | None:
     settings = joined.settings
     row = joined.run(
         reports.count_bad(joined.sql),
@@ -96,34 +98,9 @@ def _count(joined: Joined, streak: Streak, opening: Opening, generation: int | N
         any_good=streak.any_good,
         auto_disable=settings.auto_disable,
         failure_threshold=settings.failure_threshold,
-        status=Status.OPEN.value,
-        ttl=settings.ttl_milliseconds,
-        auto_recover=settings.auto_recover,
-        reason=opening.cause.reason,
-        actor=opening.cause.actor,
-        incident_id=opening.incident_id,
-        alert_identity=identity_of(opening.labels(joined)),
     ).one_or_none()
     joined.wrote = joined.wrote or row is not None
     return row
-
-
-def _counted(joined: Joined, opening: Opening, row: Row[Any]) -> Incident | None:
-    if row.status == Status.CLOSED:
-        keep_settings(joined, row.settings_hash, row.at)
-        return None
-    incident = write_opening(
-        joined,
-        opening,
-        at=row.opened_at,
-        until=row.until,
-        auto_recover=joined.settings.auto_recover,
-        old_status=Status.CLOSED.value,
-        generation=row.generation,
-        version=row.version,
-    )
-    keep_settings(joined, row.settings_hash, row.at)
-    return incident
 
 
 def _countable(joined: Joined, generation: int | None) -> bool:
@@ -151,21 +128,22 @@ def report_schema_errors(
 
     An open breaker is not even locked.
     """
-    opening = _schema_opening(joined, details)
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
         row = None if look_first else joined.run(transitions.lock_countable(joined.sql)).one_or_none()
         if row is not None and row.expired:
             recover(joined, row)
         elif row is not None:
-            return _add_errors(joined, opening, row, count, generation)
+            return _add_errors(joined, row, count, details, generation)
         elif not _countable(joined, generation):
             return None
         look_first = False
     raise contended(joined)
 
 
-def _add_errors(joined: Joined, opening: Opening, row: Row[Any], count: int, generation: int | None) -> Incident | None:
+def _add_errors(
+    joined: Joined, row: Row[Any], count: int, details: dict[str, Any], generation: int | None
+) -> Incident | None:
     if generation not in (None, row.generation):
         return None
     settings = joined.settings
@@ -176,17 +154,8 @@ def _add_errors(joined: Joined, opening: Opening, row: Row[Any], count: int, gen
     if forced or not settings.auto_disable or total < settings.schema_error_threshold:
         keep_counts(joined, schema_errors=buckets, last_failure_at=row.at)
         return None
-    ttl = settings.ttl
-    return open_locked(
-        joined,
-        row,
-        opening.counting(total),
-        until=None if ttl is None else row.at + ttl,
-        auto_recover=settings.auto_recover,
-        trip_count=row.trip_count + 1,
-        schema_errors=buckets,
-        last_failure_at=row.at,
-    )
+    opening = _schema_opening(joined, total, details)
+    return trip_locked(joined, row, opening, schema_errors=buckets, last_failure_at=row.at)
 
 
 def _drift_opening(joined: Joined, observations: Sequence[Observation]) -> Opening:
@@ -201,10 +170,10 @@ def _drift_opening(joined: Joined, observations: Sequence[Observation]) -> Openi
     return _trip(joined, Severity.P1, reason, worst.score, samples, worst.details)
 
 
-def _schema_opening(joined: Joined, details: dict[str, Any]) -> Opening:
+def _schema_opening(joined: Joined, errors: int, details: dict[str, Any]) -> Opening:
     """Return the opening that schema errors may turn into."""
     reason = f"Schema errors within an hour; schema error threshold {joined.settings.schema_error_threshold} reached"
-    return _trip(joined, Severity.P3, reason, 1.0, 0, details)
+    return _trip(joined, Severity.P3, reason, 1.0, errors, details)
 
 
 def _trip(

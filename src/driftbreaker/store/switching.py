@@ -190,27 +190,15 @@ def _supersede(
     identity = identity_of(opening.labels(joined))
     if identity != row.alert_identity:
         joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=row.at, at=row.at)
-    change(
-        joined,
-        reason=opening.cause.reason,
-        actor=opening.cause.actor,
-        until=until,
-        auto_recover=auto_recover,
-        incident_id=opening.incident_id,
-        alert_identity=identity,
-        changed_at=row.at,
-        **NOT_HELD,
-    )
     return write_opening(
         joined,
+        row,
         opening,
-        at=row.at,
         until=until,
         auto_recover=auto_recover,
-        old_status=row.status,
         generation=row.generation,
-        version=row.version + 1,
         change_details={"superseded": row.incident_id},
+        **NOT_HELD,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -45,10 +45,6 @@ class Opening:
     def labels(self, joined: Joined) -> dict[str, str]:
         """Return the label set of the opening's alert."""
         return self.alert.labels_for(joined.key, self.severity)
-
-    def counting(self, samples: int) -> Opening:
-        """Return the same opening with the number of samples that turned out."""
-        return replace(self, sample_count=samples)
 
 
 def lock(joined: Joined) -> Row[Any] | None:
@@ -161,49 +157,53 @@ def _history(cause: Cause, at: datetime, old_status: str, new_status: str, detai
 
 def write_opening(
     joined: Joined,
+    row: Row[Any],
     opening: Opening,
     *,
-    at: datetime,
     until: datetime | None,
     auto_recover: bool,
-    old_status: str,
     generation: int,
-    version: int,
     change_details: dict[str, Any] | None = None,
+    **columns: Any,
 ) -> Incident:
-    """Write the incident, the alert and the history entry of an opening; the breaker's row says it already."""
+    """Write an opening of the locked breaker: its columns, its incident, its alert and its history entry."""
     labels = opening.labels(joined)
     identity = identity_of(labels)
     cause = opening.cause
-    values = {
-        **_history(cause, at, old_status, Status.OPEN.value, change_details or {}),
-        "generation": generation,
-        "version": version,
-        "incident_id": opening.incident_id,
-        "ts": at,
-        "severity": opening.severity.value,
+    changed = {
+        **columns,
+        "changed_at": row.at,
+        "until": until,
+        "auto_recover": auto_recover,
         "reason": cause.reason,
         "actor": cause.actor,
+        "incident_id": opening.incident_id,
+        "alert_identity": identity,
+        "generation": generation,
+    }
+    values = {
+        **_history(cause, row.at, row.status, Status.OPEN.value, change_details or {}),
+        "version": row.version + 1,
+        "ts": row.at,
+        "severity": opening.severity.value,
         "drift_score": opening.drift_score,
         "sample_count": opening.sample_count,
         "details": opening.details,
-        "until": until,
-        "alert_identity": identity,
         "identity": identity,
         "labels": labels,
-        "starts_at": at,
+        "starts_at": row.at,
         "ends_at": until if auto_recover else None,
         "runbook_url": opening.alert.runbook_url,
         "generator_url": opening.alert.generator_url,
     }
-    for statement in transitions.opening(joined.sql):
-        joined.write(statement, **values)
-    joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=opening.incident_id, at=at)
+    for statement in transitions.opening(joined.sql, *changed):
+        joined.write(statement, **changed, **values)
+    joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=opening.incident_id, at=row.at)
     return Incident(
         id=opening.incident_id,
         name=joined.key.name,
         scope=joined.key.scope,
-        timestamp=at,
+        timestamp=row.at,
         reason=cause.reason,
         severity=opening.severity.value,
         drift_score=opening.drift_score,
@@ -222,31 +222,27 @@ def open_locked(
     **counts: Any,
 ) -> Incident:
     """Open a closed breaker whose row is locked."""
-    change(
+    return write_opening(
         joined,
-        status=Status.OPEN.value,
-        opened_at=row.at,
-        changed_at=row.at,
+        row,
+        opening,
         until=until,
         auto_recover=auto_recover,
-        reason=opening.cause.reason,
-        actor=opening.cause.actor,
-        incident_id=opening.incident_id,
-        alert_identity=identity_of(opening.labels(joined)),
         generation=row.generation + 1,
+        status=Status.OPEN.value,
+        opened_at=row.at,
         **NOT_FORCED,
         **counts,
     )
-    return write_opening(
-        joined,
-        opening,
-        at=row.at,
-        until=until,
-        auto_recover=auto_recover,
-        old_status=row.status,
-        generation=row.generation + 1,
-        version=row.version + 1,
-    )
+
+
+def trip_locked(joined: Joined, row: Row[Any], opening: Opening, **counts: Any) -> Incident:
+    """Open a closed breaker whose row is locked, of its own accord: for the time to live of its settings."""
+    settings = joined.settings
+    ttl = settings.ttl_milliseconds
+    until = None if ttl is None else row.at + timedelta(milliseconds=ttl)
+    counted = {"trip_count": row.trip_count + 1, **counts}
+    return open_locked(joined, row, opening, until=until, auto_recover=settings.auto_recover, **counted)
 
 
 def close_locked(joined: Joined, row: Row[Any], cause: Cause, at: datetime, **columns: Any) -> None:
