@@ -38,7 +38,16 @@ class Load:
 
 
 def _bare(session: Session, turn: int) -> None:
-    session.execute(text("SELECT 1"))
+    """The caller's own work: one row, as a service writes one."""
+    session.execute(text("INSERT INTO bench_work (turn) VALUES (:turn)"), {"turn": turn})
+
+
+def _raw_read(session: Session, turn: int) -> None:
+    """What no check can beat: one read by primary key, straight through the driver."""
+    _bare(session, turn)
+    driver = session.connection().connection.dbapi_connection
+    assert driver is not None
+    driver.cursor().execute("SELECT status FROM driftbreaker_breakers WHERE name = 'quiet' AND scope = ''").fetchone()
 
 
 def _check(session: Session, turn: int) -> None:
@@ -78,6 +87,7 @@ def _origin_check(session: Session, turn: int) -> None:
 
 LOADS = (
     Load("no breaker", _bare),
+    Load("a raw driver's read", _raw_read),
     Load("check", _check, 0.85),
     Load("healthy report", _healthy, 0.85),
     Load("bad report on an open breaker", _open, 0.8),
@@ -108,6 +118,8 @@ def contend(url: str, *, rounds: int = 5, seconds: float = 1.0) -> tuple[list[Re
 
 def _prepare(engine: Engine) -> None:
     prepare_origin(engine, "quiet", "flapping")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE bench_work (id BIGSERIAL PRIMARY KEY, turn BIGINT NOT NULL)"))
     with Session(engine) as session, session.begin():
         for name in ("quiet", "flapping", "late"):
             CircuitBreaker(session, name, settings=NEVER).report_drift(0.9)

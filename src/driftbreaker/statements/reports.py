@@ -45,6 +45,8 @@ def count_bad(sql: Sql) -> Executable:
     Guarded by the status (an open breaker is not touched) and the generation (a late report changes nothing); whether
     it ``trips`` also by the switch for automatic opening and a force that is still on. Whoever gets a row back holds
     its lock until the caller's transaction ends, so that whoever is told to trip is alone in that.
+
+    On PostgreSQL there is a row for every breaker that exists; one that was not counted has no ``trips``.
     """
     b = sql.tables.breakers
     c = b.c
@@ -63,20 +65,28 @@ def count_bad(sql: Sql) -> Executable:
         else_=c.failures + suffix,
     )
     at = instant(sql)
-    return (
+    counted = (
         update(b)
         .where(this_breaker(sql), c.status == word(Status.CLOSED), admitted(sql))
         .values(failures=failures, last_failure_at=at)
         .returning(
-            c.status,
-            c.generation,
-            c.version,
-            c.trip_count,
-            c.settings_hash,
+            *(c[name] for name in ("status", "generation", "version", "trip_count", "settings_hash")),
             at.label("at"),
             # Of the row as it is now: below the threshold unless one of the two first cases above wrote it.
             and_(c.failures >= threshold, may_trip).label("trips"),
         )
+    )
+    if not sql.writes_in_one_statement:
+        return counted
+    # One statement says as well what is there when nothing was counted: an open breaker costs no second one.
+    done = counted.cte("counted")
+    # What was counted is read under the lock, and may be newer than what is seen.
+    newest = (func.coalesce(done.c[name], c[name]).label(name) for name in ("status", "generation"))
+    counts = (done.c[name] for name in ("version", "trip_count", "settings_hash", "at", "trips"))
+    return (
+        select(*newest, *counts, expired(sql).label("expired"))
+        .select_from(b.outerjoin(done, true()))
+        .where(this_breaker(sql))
     )
 
 

@@ -88,7 +88,7 @@ def opening(sql: Sql, *columns: str) -> tuple[Executable, ...]:
     incident = sql.tables.incidents.insert().values(_incident_row(sql))
     history = sql.tables.history.insert().values(_history_row(sql))
     if sql.writes_in_one_statement:
-        with_it = (breaker.cte("changed"), incident.cte("new_incident"), history.cte("new_history"))
+        with_it = (incident.cte("new_incident"), history.cte("new_history"), breaker.cte("changed"))
         return (_fire(sql).add_cte(*with_it),)
     return breaker, incident, _fire(sql), history
 

@@ -76,18 +76,19 @@ def _count_bad(
     """Bad ones among them: count; return the incident when this very call opened the breaker."""
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
-        counted = None if look_first else _count(joined, streak, generation)
-        if counted is not None:
-            incident = trip_locked(joined, counted, _drift_opening(joined, observations)) if counted.trips else None
-            keep_settings(joined, counted.settings_hash, counted.at)
+        counted, row = (False, _look(joined)) if look_first else _count(joined, streak, generation)
+        if counted and row is not None:
+            incident = trip_locked(joined, row, _drift_opening(joined, observations)) if row.trips else None
+            keep_settings(joined, row.settings_hash, row.at)
             return incident
         look_first = False
-        if not _countable(joined, generation):
+        if not _countable(joined, row, generation):
             return None
     raise contended(joined)
 
 
-def _count(joined: Joined, streak: Streak, generation: int | None) -> Row[Any] | None:
+def _count(joined: Joined, streak: Streak, generation: int | None) -> tuple[bool, Row[Any] | None]:
+    """Return whether it counted, and the row as it is now; None when there is none."""
     settings = joined.settings
     row = joined.run(
         reports.count_bad(joined.sql),
@@ -99,13 +100,17 @@ def _count(joined: Joined, streak: Streak, generation: int | None) -> Row[Any] |
         auto_disable=settings.auto_disable,
         failure_threshold=settings.failure_threshold,
     ).one_or_none()
-    joined.wrote = joined.wrote or row is not None
-    return row
+    if joined.sql.writes_in_one_statement:
+        counted = row is not None and row.trips is not None
+    else:
+        counted = row is not None
+        row = row if counted else _look(joined)
+    joined.wrote = joined.wrote or counted
+    return counted, row
 
 
-def _countable(joined: Joined, generation: int | None) -> bool:
+def _countable(joined: Joined, seen: Row[Any] | None, generation: int | None) -> bool:
     """Return whether counting may be tried again, after doing what stood in its way."""
-    seen = _look(joined)
     if generation not in (None, 0 if seen is None else seen.generation + bool(seen.expired)):
         return False
     if seen is None:
@@ -135,7 +140,7 @@ def report_schema_errors(
             recover(joined, row)
         elif row is not None:
             return _add_errors(joined, row, count, details, generation)
-        elif not _countable(joined, generation):
+        elif not _countable(joined, _look(joined), generation):
             return None
         look_first = False
     raise contended(joined)
