@@ -11,7 +11,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from .aio import AsyncCircuitBreaker
+    from .aio import AsyncCircuitBreaker, AsyncRelay
+    from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
     from .clock import Clock
     from .errors import (
@@ -26,16 +27,21 @@ if TYPE_CHECKING:
     )
     from .hooks import Event, listen
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
+    from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
     from .tables import Tables
 
     metadata: MetaData
 
 __all__ = [
+    "Alert",
     "AlertSettings",
     "AsyncCircuitBreaker",
+    "AsyncRelay",
     "BreakerSettings",
     "BreakerState",
+    "Cadence",
+    "Channel",
     "CircuitBreaker",
     "Clock",
     "ContendedError",
@@ -47,6 +53,10 @@ __all__ = [
     "InvalidArgumentError",
     "NoTransactionError",
     "NotANumberError",
+    "Outcome",
+    "Pass",
+    "Relay",
+    "Result",
     "Severity",
     "Status",
     "Tables",
@@ -59,15 +69,23 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _HOMES = {
+        "Alert": "alerts",
         "AlertSettings": "settings",
         "AsyncCircuitBreaker": "aio",
+        "AsyncRelay": "aio",
         "BreakerSettings": "settings",
         "BreakerState": "model",
+        "Cadence": "alerts",
+        "Channel": "alerts",
         "CircuitBreaker": "breaker",
         "Clock": "clock",
         "Event": "hooks",
         "HistoryEntry": "model",
         "Incident": "model",
+        "Outcome": "alerts",
+        "Pass": "relay",
+        "Relay": "relay",
+        "Result": "alerts",
         "Severity": "model",
         "Status": "model",
         "Tables": "tables",

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from driftbreaker import AsyncCircuitBreaker, BreakerSettings, CircuitBreaker
+from driftbreaker import AsyncCircuitBreaker, AsyncRelay, BreakerSettings, CircuitBreaker, Relay
 from driftbreaker.costsim import CircuitBreaker as CostSimBreaker
 from driftbreaker.tables import default_tables
 
@@ -98,6 +98,11 @@ class World:
         options.setdefault("settings", SETTINGS)
         kind = AsyncCircuitBreaker if self.is_async else CircuitBreaker
         return Blocking(self.runner, kind(session.target, name, **options))
+
+    def relay(self, *channels: Any, **options: Any) -> Any:
+        """The relay of this world's engine."""
+        kind = AsyncRelay if self.is_async else Relay
+        return Blocking(self.runner, kind(self.engine, channels, **options))
 
     def costsim(self, session: Any, *args: Any, **options: Any) -> Any:
         return Blocking(self.runner, CostSimBreaker(session.target, *args, **options))
