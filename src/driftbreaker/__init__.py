@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from .aio import AsyncCircuitBreaker
+    from .alertmanager import Alertmanager
+    from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
     from .clock import Clock
     from .errors import (
@@ -25,17 +27,23 @@ if TYPE_CHECKING:
         WrongSessionError,
     )
     from .hooks import Event, listen
+    from .incident_files import IncidentFiles
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
     from .settings import AlertSettings, BreakerSettings
     from .tables import Tables
+    from .webhook import Webhook
 
     metadata: MetaData
 
 __all__ = [
+    "Alert",
     "AlertSettings",
+    "Alertmanager",
     "AsyncCircuitBreaker",
     "BreakerSettings",
     "BreakerState",
+    "Cadence",
+    "Channel",
     "CircuitBreaker",
     "Clock",
     "ContendedError",
@@ -44,13 +52,17 @@ __all__ = [
     "HalfWrittenError",
     "HistoryEntry",
     "Incident",
+    "IncidentFiles",
     "InvalidArgumentError",
     "NoTransactionError",
     "NotANumberError",
+    "Outcome",
+    "Result",
     "Severity",
     "Status",
     "Tables",
     "UnsupportedDatabaseError",
+    "Webhook",
     "WrongSessionError",
     "__version__",
     "listen",
@@ -59,18 +71,26 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _HOMES = {
+        "Alert": "alerts",
         "AlertSettings": "settings",
+        "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
         "BreakerSettings": "settings",
         "BreakerState": "model",
+        "Cadence": "alerts",
+        "Channel": "alerts",
         "CircuitBreaker": "breaker",
         "Clock": "clock",
         "Event": "hooks",
         "HistoryEntry": "model",
         "Incident": "model",
+        "IncidentFiles": "incident_files",
+        "Outcome": "alerts",
+        "Result": "alerts",
         "Severity": "model",
         "Status": "model",
         "Tables": "tables",
+        "Webhook": "webhook",
         "listen": "hooks",
     }
 

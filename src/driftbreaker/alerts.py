@@ -31,8 +31,8 @@ class Alert:
     """One alert as its row says now. `labels` and `starts_at` are the same on fire and on resolve.
 
     - `identity`: of the label set; with `version`, which counts the changes of the row, a stable id of what is sent.
-    - `ends_at`: of a firing alert, when the breaker recovers by itself, None when somebody must enable it; of a resolved
-      one, when it ended.
+    - `ends_at`: of a firing alert, when the breaker recovers by itself, None when somebody must enable it; of a
+      resolved one, when it ended.
     - `now`: the database's time when the row was read. Hosts' clocks play no part.
     - `earlier`: incidents under the same labels that ended since this channel last took the alert, oldest first.
     """
