@@ -21,6 +21,8 @@ try:
 except ModuleNotFoundError as missing:
     raise ImportError("AppriseChannel needs apprise: pip install 'driftbreaker[apprise]'") from missing
 
+__all__ = ["AppriseChannel"]
+
 MAX_LABELS = 1_000
 REMEMBERED = 1_000
 _heard: ContextVar[list[str] | None] = ContextVar("driftbreaker_apprise_heard", default=None)
