@@ -178,4 +178,5 @@ def test_nothing_outside_this_room_says_v2() -> None:
     package = Path(inspect.getfile(driftbreaker.costsim)).parent.parent
     rooms = [path for path in package.rglob("*.py") if not {"costsim", "cli"} & set(path.parts)]
     assert len(rooms) > 20
-    assert [path.name for path in rooms if "v2" in path.read_text().lower()] == []
+    # Alertmanager's own API happens to be called so, too.
+    assert [path.name for path in rooms if "v2" in path.read_text().lower().replace("/api/v2", "")] == []
