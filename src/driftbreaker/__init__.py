@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from .aio import AsyncCircuitBreaker
+    from .aio import AsyncCircuitBreaker, AsyncRelay
     from .alertmanager import Alertmanager
     from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .hooks import Event, listen
     from .incident_files import IncidentFiles
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
+    from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
     from .tables import Tables
     from .webhook import Webhook
@@ -40,6 +41,7 @@ __all__ = [
     "AlertSettings",
     "Alertmanager",
     "AsyncCircuitBreaker",
+    "AsyncRelay",
     "BreakerSettings",
     "BreakerState",
     "Cadence",
@@ -57,6 +59,8 @@ __all__ = [
     "NoTransactionError",
     "NotANumberError",
     "Outcome",
+    "Pass",
+    "Relay",
     "Result",
     "Severity",
     "Status",
@@ -75,6 +79,7 @@ if not TYPE_CHECKING:
         "AlertSettings": "settings",
         "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
+        "AsyncRelay": "aio",
         "BreakerSettings": "settings",
         "BreakerState": "model",
         "Cadence": "alerts",
@@ -86,6 +91,8 @@ if not TYPE_CHECKING:
         "Incident": "model",
         "IncidentFiles": "incident_files",
         "Outcome": "alerts",
+        "Pass": "relay",
+        "Relay": "relay",
         "Result": "alerts",
         "Severity": "model",
         "Status": "model",

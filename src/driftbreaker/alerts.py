@@ -25,6 +25,11 @@ class Cadence(StrEnum):
     MESSAGE = "message"
     RECORD = "record"
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether the channel is handed the incidents that ended before anybody was told of them."""
+        return self is Cadence.RECORD
+
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
@@ -75,11 +80,12 @@ class Alert:
     def description(self) -> str:
         """Why, how bad it was, and until when."""
         incident = self.incident
-        evidence = f"Drift score {incident.drift_score:g}, samples {incident.sample_count}."
-        if self.firing:
-            return f"{_short(incident.reason)}. {evidence} {self.end}"
-        who = incident.resolved_by or "somebody"
-        return f"Ended by {who}: {_short(incident.resolution_notes or 'no reason recorded')}. {evidence}"
+        if not self.firing:
+            who = incident.resolved_by or "somebody"
+            return f"Ended by {who}: {_short(incident.resolution_notes or 'no reason recorded')}."
+        evidence = f" Drift score {incident.drift_score:g}, samples {incident.sample_count}."
+        # Nothing was measured when a person turned it off.
+        return f"{_short(incident.reason)}.{evidence if incident.sample_count else ''} {self.end}"
 
     @property
     def end(self) -> str:

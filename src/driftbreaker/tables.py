@@ -258,8 +258,13 @@ class Tables:
         table = self._table(
             "deliveries",
             Column("identity", String(64), primary_key=True),
-            Column("channel", String(100), primary_key=True),
+            Column("channel", String(MAX_NAME), primary_key=True),
+            # The versions of the alert that were last tried and last taken: another one is due by itself.
+            Column("version_seen", BigInteger, nullable=False, server_default="0"),
             Column("version_sent", BigInteger, nullable=False, server_default="0"),
+            Column("state_sent", String(16)),
+            Column("incident_sent", String(36)),
+            Column("sends", Integer, nullable=False, server_default="0"),  # of the version that was last taken
             Column("next_at", UTCDateTime),
             Column("attempts", Integer, nullable=False, server_default="0"),
             Column("lease", String(36)),

@@ -15,12 +15,13 @@ from sqlalchemy import Engine, create_engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from driftbreaker import AsyncCircuitBreaker, BreakerSettings, CircuitBreaker
+from driftbreaker import AsyncCircuitBreaker, AsyncRelay, BreakerSettings, CircuitBreaker, Relay
 from driftbreaker.costsim import CircuitBreaker as CostSimBreaker
 from driftbreaker.tables import default_tables
 
 TABLES = default_tables()
 DRIVERS = ("sqlite", "aiosqlite", "psycopg", "psycopg-async", "asyncpg")
+ASYNC_DRIVERS = ("aiosqlite", "psycopg-async", "asyncpg")
 # A run on another version may take some of them, for time's sake; the suite itself takes all.
 CHOSEN = tuple(os.environ.get("DRIFTBREAKER_DRIVERS", ",".join(DRIVERS)).split(","))
 SETTINGS = BreakerSettings()
@@ -70,7 +71,7 @@ class World:
 
     def __init__(self, driver: str, url: str, outside: Engine, **options: Any) -> None:
         self.driver = driver
-        self.is_async = driver in ("aiosqlite", "psycopg-async", "asyncpg")
+        self.is_async = driver in ASYNC_DRIVERS
         self.dialect = "sqlite" if "sqlite" in driver else "postgresql"
         self.outside = outside
         self.url = url
@@ -98,6 +99,11 @@ class World:
         options.setdefault("settings", SETTINGS)
         kind = AsyncCircuitBreaker if self.is_async else CircuitBreaker
         return Blocking(self.runner, kind(session.target, name, **options))
+
+    def relay(self, *channels: Any, **options: Any) -> Any:
+        """The relay of this world's engine."""
+        kind = AsyncRelay if self.is_async else Relay
+        return Blocking(self.runner, kind(self.engine, channels, **options))
 
     def costsim(self, session: Any, *args: Any, **options: Any) -> Any:
         return Blocking(self.runner, CostSimBreaker(session.target, *args, **options))

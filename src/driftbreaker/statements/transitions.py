@@ -41,6 +41,8 @@ def lock_if_expired(sql: Sql) -> Executable:
     Both in one step: a breaker whose incident has moved on drops out.
     """
     b, i = sql.tables.breakers, sql.tables.incidents
+    if not sql.locks_rows:
+        return _lock(sql, and_(this_breaker(sql), expired(sql)))
     return (
         select(b, expired(sql).label("expired"), instant(sql).label("at"))
         .join(i, i.c.id == b.c.incident_id)

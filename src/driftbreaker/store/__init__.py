@@ -5,6 +5,7 @@ from .late import LateReport, report_late
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
+from .transition import recover_quietly
 
 __all__ = [
     "Door",
@@ -18,6 +19,7 @@ __all__ = [
     "get_state",
     "hold",
     "is_open",
+    "recover_quietly",
     "report_drift",
     "report_late",
     "report_schema_errors",

@@ -30,7 +30,8 @@ ROUNDS = 100
 class Door:
     """Which breaker, set up how, in which tables, by which clock: what its operations have in common.
 
-    `owns_settings` says whether its settings are the service's own, which the row carries, or defaults.
+    `owns_settings` says whether its settings are the service's own, which the row carries, or defaults; `kind` is
+    what the history calls it.
     """
 
     key: Key
@@ -38,6 +39,7 @@ class Door:
     tables: Tables
     clock: Clock | None
     owns_settings: bool
+    kind: str = "session"
 
     @contextmanager
     def join(self, session: Session, operation: str, *, writes: bool = True) -> Iterator[Joined]:
@@ -90,6 +92,7 @@ class Joined:
         self.session = session
         self.sql = sql
         self.key = door.key
+        self.door = door.kind
         self.settings = door.settings
         self.owns_settings = door.owns_settings
         self.wrote = False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..model import BreakerState, HistoryEntry, Incident, Status
-from ..statements import reads, transitions
+from ..statements import reads
 from .joined import Joined
 from .records import history_entry_of, incident_of, state_of
-from .transition import recover
+from .transition import recover_quietly
 
 
 def is_open(joined: Joined, *, may_recover: bool) -> bool:
@@ -17,17 +17,13 @@ def is_open(joined: Joined, *, may_recover: bool) -> bool:
     """
     statement = reads.check(joined.sql, scoped=bool(joined.key.scope), may_recover=may_recover)
     rows = joined.run(statement).all()
-    if may_recover and any(row.may_recover and row.scope == joined.key.scope for row in rows):
-        _recover_quietly(joined)
+    if any(may_recover and row.may_recover and row.scope == joined.key.scope for row in rows) and _may_write(joined):
+        recover_quietly(joined)
     return any(row.status != Status.CLOSED and not row.expired for row in rows)
 
 
-def _recover_quietly(joined: Joined) -> None:
-    if joined.autocommits() or not joined.run(reads.may_write(joined.sql), **joined.names()).scalar_one():
-        return
-    row = joined.run(transitions.lock_if_expired(joined.sql)).one_or_none()
-    if row is not None:
-        recover(joined, row)
+def _may_write(joined: Joined) -> bool:
+    return not joined.autocommits() and joined.run(reads.may_write(joined.sql), **joined.names()).scalar_one()
 
 
 def get_state(joined: Joined) -> BreakerState:

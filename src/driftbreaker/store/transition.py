@@ -15,7 +15,6 @@ from ..statements import reports, transitions
 from .joined import Joined
 from .records import RECOVERY_REASON
 
-DOOR = "session"
 NOT_HELD = {"hold_until": None, "hold_by": None, "hold_reason": None}
 NOT_FORCED = {"forced_until": None, "forced_by": None, "forced_reason": None}
 
@@ -132,7 +131,7 @@ def record(
     """Write one history entry, and tell the listeners of it after the commit."""
     joined.write(
         transitions.add_history(joined.sql),
-        **_history(cause, at, old_status, new_status, details or {}),
+        **_history(joined, cause, at, old_status, new_status, details or {}),
         generation=generation,
         version=version,
         incident_id=incident_id,
@@ -140,7 +139,9 @@ def record(
     joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=incident_id, at=at)
 
 
-def _history(cause: Cause, at: datetime, old_status: str, new_status: str, details: dict[str, Any]) -> dict[str, Any]:
+def _history(
+    joined: Joined, cause: Cause, at: datetime, old_status: str, new_status: str, details: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "at": at,
         "change": cause.change.value,
@@ -150,7 +151,7 @@ def _history(cause: Cause, at: datetime, old_status: str, new_status: str, detai
         "change_reason": cause.reason,
         "change_details": details,
         "actor_kind": cause.actor_kind.value,
-        "door": DOOR,
+        "door": joined.door,
         "source": "claimed" if cause.actor_kind is ActorKind.USER else "system",
     }
 
@@ -182,7 +183,7 @@ def write_opening(
         "generation": generation,
     }
     values = {
-        **_history(cause, row.at, row.status, Status.OPEN.value, change_details or {}),
+        **_history(joined, cause, row.at, row.status, Status.OPEN.value, change_details or {}),
         "version": row.version + 1,
         "ts": row.at,
         "severity": opening.severity.value,
@@ -303,6 +304,15 @@ def recover(joined: Joined, row: Row[Any]) -> None:
         reason=RECOVERY_REASON,
     )
     close_locked(joined, row, cause, max(row.until, row.changed_at))
+
+
+def recover_quietly(joined: Joined) -> bool:
+    """Write the recovery of an expired breaker, unless whoever holds it, or its incident, will see to it."""
+    row = joined.run(transitions.lock_if_expired(joined.sql)).one_or_none()
+    if row is None:
+        return False
+    recover(joined, row)
+    return True
 
 
 def lock_and_recover(joined: Joined) -> None:

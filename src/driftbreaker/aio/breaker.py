@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .breaker import BreakerOptions, CircuitBreaker, Details
-from .checks import looks
-from .errors import WrongSessionError
-from .model import BreakerState, HistoryEntry, Incident
-from .settings import BreakerSettings
+from ..breaker import BreakerOptions, CircuitBreaker, Details
+from ..checks import looks
+from ..errors import WrongSessionError
+from ..model import BreakerState, HistoryEntry, Incident
+from ..settings import BreakerSettings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session

@@ -1,0 +1,6 @@
+"""The doors for asyncio: the same bodies, one hop per call. Needs ``driftbreaker[asyncio]`` (greenlet)."""
+
+from .breaker import AsyncCircuitBreaker, checked_async_session
+from .relay import AsyncRelay
+
+__all__ = ["AsyncCircuitBreaker", "AsyncRelay", "checked_async_session"]

@@ -1,0 +1,42 @@
+"""The tables, the clock and one session: what every step of a relay runs its statements with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.orm import Session
+
+from ..checks import check_instant
+from ..clock import Clock
+from ..statements import Sql, sql_for
+from ..tables import Tables
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Where deliveries are written down, and by which clock. Holds nothing but that."""
+
+    tables: Tables
+    clock: Clock | None = None
+
+    def sql(self, session: Session) -> Sql:
+        """Return the statements' dialect for a session's database."""
+        return sql_for(self.tables, session.connection().dialect.name, clocked=self.clock is not None)
+
+    def run(self, session: Session, statement: Executable, **values: Any) -> CursorResult[Any]:
+        """Run one statement; each value binds the parameter of its name, the time is given."""
+        return session.connection().execute(statement, self._bound(values))
+
+    def run_each(self, session: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run one statement for each of some rows; nothing for none."""
+        if rows:
+            session.connection().execute(statement, [self._bound(row) for row in rows])
+
+    def _bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        bound = {f"p_{name}": value for name, value in values.items()}
+        if self.clock is not None:
+            bound["p_now"] = check_instant(self.clock.now(), "the clock's now()")
+        return bound

@@ -1,0 +1,239 @@
+"""What a relay does, for whatever engine: sweep, claim, send, settle; once, or until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from .. import outbox
+from ..alerts import Channel, Result
+from ..errors import DriftbreakerError
+from ..hooks import Event, emit
+from ..model import AlertState
+from ..outbox import Settled
+from .delivery import close, deliver
+from .options import A_WEEK, Options, Pass
+from .schedule import back_off, spread
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("driftbreaker")
+SWEEP_BATCH = 100
+PRUNE_BATCH = 500
+PRUNE_EVERY = 60.0
+DATABASE = "database"
+
+
+class Database(Protocol):
+    """Runs one step in one short transaction of its own, and commits it."""
+
+    async def run(self, step: Callable[[Session], T]) -> T:
+        """Run a step with a session; roll back what it raises."""
+        ...
+
+
+class Pump:
+    """The steps of a relay, in one event loop.
+
+    Each channel is pumped on its own, so that a receiver that answers slowly, or not at all, delays no other.
+    """
+
+    def __init__(self, database: Database, options: Options) -> None:
+        self._database = database
+        self._options = options
+        self._ledger = options.ledger
+        self._wakes: list[asyncio.Event] = []
+        self._stopping = asyncio.Event()
+        self._trouble: set[str] = set()
+        self._prune_at = 0.0
+
+    async def one_pass(self) -> Pass:
+        """Sweep, then send everything that is due now; return what was done."""
+        swept = await self._sweep()
+        sent = await asyncio.gather(*(self._drain(channel) for channel in self._options.channels))
+        await self._database.run(lambda session: outbox.mark_missed(session, self._ledger, SWEEP_BATCH))
+        await self._prune()
+        return sum(sent, Pass(swept=swept))
+
+    async def forever(self) -> None:
+        """Go on until told to stop, and send what is due then, in one last pass."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat("housekeeping", self._keep_house))
+                for channel in self._options.channels:
+                    group.create_task(self._repeat(f"channel {channel.name!r}", partial(self._drain, channel)))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the channels' connections of this event loop."""
+        for channel in self._options.channels:
+            try:
+                await close(channel)
+            except Exception:
+                _logger.exception("driftbreaker: the channel %r could not be closed", channel.name)
+
+    def wake(self) -> None:
+        """Look for work at once. For this event loop's own thread."""
+        for wake in self._wakes:
+            wake.set()
+
+    def stop(self) -> None:
+        """Stop after one last pass. For this event loop's own thread."""
+        self._stopping.set()
+        self.wake()
+
+    async def _repeat(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]]) -> None:
+        """Work when woken, and at every poll; an outage of the database or of the receiver only slows it down."""
+        wake = asyncio.Event()
+        self._wakes.append(wake)
+        failures = 0
+        while True:
+            stopping = self._stopping.is_set()
+            wake.clear()
+            failed = not await self._worked(what, work)
+            failures = failures + 1 if failed else 0
+            if stopping:
+                return
+            if failures and not self._stopping.is_set():
+                # Woken or not: what is down is not asked at every commit of the host's.
+                pause = back_off(failures, self._options.retry_base, self._options.resend_interval, random.random)
+                await self._wait(self._stopping, pause)
+            else:
+                await self._wait(wake, spread(self._options.poll, random.random))
+
+    async def _worked(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]]) -> bool:
+        try:
+            done = await work()
+        except (SQLAlchemyError, DriftbreakerError, OSError) as error:
+            self._troubled(DATABASE, f"{type(error).__name__}: {error}")
+            return False
+        self._untroubled(DATABASE)
+        if done.sent or done.parked:
+            self._untroubled(what)
+        return not done.failed or bool(done.sent)
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+    async def _keep_house(self) -> Pass:
+        swept = await self._sweep()
+        await self._database.run(lambda session: outbox.mark_missed(session, self._ledger, SWEEP_BATCH))
+        now = asyncio.get_running_loop().time()
+        if now >= self._prune_at:
+            await self._prune()
+            self._prune_at = now + PRUNE_EVERY
+        if swept:
+            self.wake()
+        return Pass(swept=swept)
+
+    async def _sweep(self) -> int:
+        swept = 0
+        while recovered := await self._database.run(lambda session: outbox.sweep(session, self._ledger, SWEEP_BATCH)):
+            swept += recovered
+        return swept
+
+    async def _prune(self) -> None:
+        keep = self._options.keep
+        while await self._database.run(
+            lambda session: outbox.prune(session, self._ledger, keep=keep, keep_parked=A_WEEK, limit=PRUNE_BATCH)
+        ):
+            pass
+
+    async def _drain(self, channel: Channel) -> Pass:
+        """Send by one channel until nothing is due; stop where everything fails, for then the receiver is down."""
+        done = Pass()
+        while claims := await self._claim(channel):
+            settled = await deliver(channel, claims, self._options)
+            await self._settle(channel, settled)
+            part = _count(settled)
+            self._tell(channel, settled)
+            done += part
+            if part.failed and not (part.sent or part.parked):
+                break
+        return done
+
+    async def _claim(self, channel: Channel) -> list[outbox.Claim]:
+        options, ledger = self._options, self._ledger
+        found = await self._database.run(lambda session: outbox.find_due(session, ledger, channel.name, options.batch))
+        if not found:
+            return []
+        records = channel.cadence.keeps_records
+        return await self._database.run(
+            lambda session: outbox.claim(session, ledger, channel.name, found, lease=options.lease, records=records)
+        )
+
+    async def _settle(self, channel: Channel, settled: list[Settled]) -> None:
+        ledger = self._ledger
+        fired = [
+            each.claim.alert.incident.id
+            for each in settled
+            if each.outcome is not None and each.outcome.result is Result.ACCEPTED and each.claim.alert.firing
+        ]
+        await self._database.run(lambda session: outbox.settle(session, ledger, channel.name, settled))
+        # A transaction of its own: a row of the host's that it would wait for must not hold up the claims.
+        await self._database.run(lambda session: outbox.mark_sent(session, ledger, fired))
+
+    def _tell(self, channel: Channel, settled: list[Settled]) -> None:
+        """Tell the log and the listeners what changed: never once per send."""
+        what = f"channel {channel.name!r}"
+        errors = [each.outcome.error for each in settled if each.outcome and each.outcome.result is Result.FAILED]
+        if errors:
+            self._troubled(what, errors[0])
+        emit(_event(channel, each) for each in settled if _is_news(each))
+
+    def _troubled(self, what: str, error: str) -> None:
+        if what not in self._trouble:
+            self._trouble.add(what)
+            _logger.warning("driftbreaker: the relay's %s is failing, nothing is lost: %s", what, error)
+            emit([Event(kind="relay_failing", name="", scope="", facts={"what": what, "error": error})])
+
+    def _untroubled(self, what: str) -> None:
+        if what in self._trouble:
+            self._trouble.discard(what)
+            _logger.warning("driftbreaker: the relay's %s works again", what)
+            emit([Event(kind="relay_restored", name="", scope="", facts={"what": what})])
+
+
+def _count(settled: list[Settled]) -> Pass:
+    results = [each.outcome.result for each in settled if each.outcome is not None]
+    return Pass(
+        sent=results.count(Result.ACCEPTED),
+        failed=results.count(Result.FAILED),
+        parked=results.count(Result.REFUSED),
+    )
+
+
+def _is_news(settled: Settled) -> bool:
+    """Whether a channel was told a state for the first time, or refused one."""
+    outcome, claim = settled.outcome, settled.claim
+    if outcome is None or outcome.result is Result.FAILED:
+        return False
+    if outcome.result is Result.REFUSED:
+        return True
+    return (claim.state_sent, claim.incident_sent) != (claim.alert.state, claim.alert.incident.id)
+
+
+def _event(channel: Channel, settled: Settled) -> Event:
+    alert, outcome = settled.claim.alert, settled.outcome
+    assert outcome is not None  # noqa: S101  only what was sent is news
+    kind = "alert_parked" if outcome.result is Result.REFUSED else "alert_sent"
+    facts: dict[str, Any] = {
+        "channel": channel.name,
+        "state": alert.state.value,
+        "incident_id": alert.incident.id,
+        "firing": alert.state is AlertState.FIRING,
+        "error": outcome.error,
+    }
+    return Event(kind=kind, name=alert.name, scope=alert.scope, facts=facts)
