@@ -238,7 +238,7 @@ class Tables:
         return table
 
     def _outbox(self) -> Table:
-        return self._table(
+        table = self._table(
             "outbox",
             Column("identity", String(64), primary_key=True),
             *_key(),
@@ -253,6 +253,8 @@ class Tables:
             Column("changed_at", UTCDateTime, nullable=False),
             CheckConstraint(_one_of("state", AlertState), name=f"{self.prefix}outbox_state"),
         )
+        self._index("outbox_changed", table.c.changed_at)
+        return table
 
     def _deliveries(self) -> Table:
         table = self._table(
@@ -277,7 +279,7 @@ class Tables:
             Column("parked_body", Text),
         )
         due = text("next_at IS NOT NULL")
-        self._index("deliveries_due", table.c.next_at, postgresql_where=due, sqlite_where=due)
+        self._index("deliveries_due", table.c.channel, table.c.next_at, postgresql_where=due, sqlite_where=due)
         return table
 
     def _schema_version(self) -> Table:

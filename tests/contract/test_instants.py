@@ -29,3 +29,16 @@ def test_later_is_later_by_so_many_milliseconds(world: World, at: datetime, mill
             select(sql.later(NOW, parameter("delay", COUNT)).label("later")), {"p_now": at, "p_delay": milliseconds}
         ).scalar_one()
     assert later == (None if milliseconds is None else at + timedelta(milliseconds=milliseconds))
+
+
+@pytest.mark.parametrize("world", SYNC, indirect=True)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    at=st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    seconds=st.integers(1, 10**6),
+)
+def test_earlier_is_earlier_by_so_many_seconds(world: World, at: datetime, seconds: int) -> None:
+    sql = sql_for(TABLES, world.dialect, clocked=True)
+    with world.outside.connect() as connection:
+        earlier = connection.execute(select(sql.earlier(NOW, seconds).label("earlier")), {"p_now": at}).scalar_one()
+    assert earlier == at - timedelta(seconds=seconds)

@@ -353,3 +353,16 @@ def test_big_backlogs_are_sent_in_batches_oldest_first(world: World) -> None:
     assert world.relay(inbox, batch=10, clock=clock).run_once() == Pass(sent=25)
     assert inbox.batches == [10, 10, 5]
     assert [alert.name for alert in inbox.alerts] == [f"b{number:02}" for number in range(25)]
+
+
+def test_a_recovery_that_is_written_days_after_its_time_is_news_then(world: World) -> None:
+    """Dated at the breaker's end, found by when it was written."""
+    clock, inbox = ManualClock(START), Inbox()
+    with world.committed(clock=clock, settings=BreakerSettings(ttl=MINUTE)) as breaker:
+        trip(breaker)
+    clock.advance(timedelta(days=3))
+    with world.committed(clock=clock) as breaker:
+        breaker.reset("looked at it", actor="alice")
+    (row,) = world.rows("outbox")
+    assert (row["ends_at"], row["changed_at"]) == (START + MINUTE, START + timedelta(days=3))
+    assert world.relay(inbox, clock=clock).run_once() == Pass(sent=1)

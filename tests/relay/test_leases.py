@@ -157,3 +157,14 @@ def test_a_process_killed_at_any_point_leaves_nothing_phantom_and_loses_nothing(
     times = 2 if point == "after send" else 1
     assert letterbox.letters == [f"firing {incidents[0]}"] * times, "the second, equal letter is Alertmanager's to fold"
     assert world.rows("incidents")[0]["alert_sent_at"] is not None
+
+
+def test_a_transaction_that_took_long_to_commit_is_found_by_looking_through_everything(world: World) -> None:
+    clock, inbox = ManualClock(START), Inbox()
+    off(world, clock=clock)
+    clock.advance(timedelta(hours=1))
+    ledger = Ledger(default_tables(), clock)
+    with Session(world.outside) as session:
+        assert outbox.find_due(session, ledger, "inbox", 10, everything=False) == {}
+        assert len(outbox.find_due(session, ledger, "inbox", 10, everything=True)) == 1
+    assert world.relay(inbox, clock=clock).run_once() == Pass(sent=1), "which a pass on its own always does"

@@ -163,16 +163,24 @@ def test_an_outage_is_one_warning_and_one_all_clear(world: World, caplog: pytest
     assert [event.kind for event in events if event.kind.startswith("alert")] == ["alert_sent"]
 
 
+def rename(world: World, old: str, new: str) -> None:
+    """Rename a table while the relay goes on: a paused event loop would hold its transaction open for ever."""
+
+    def rename() -> None:
+        with world.outside.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    world.runner.run(asyncio.to_thread(rename))
+
+
 def test_a_database_that_goes_away_and_comes_back_is_an_event_not_the_relays_end(
     postgres_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world, inbox = postgres_world, Inbox()
     with in_background(world, inbox, poll=0.02, retry_base=0.01, resend_interval=0.1):
-        with world.outside.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE driftbreaker_deliveries RENAME TO hidden")
+        rename(world, "driftbreaker_deliveries", "hidden")
         rest(world, 0.3)
-        with world.outside.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE hidden RENAME TO driftbreaker_deliveries")
+        rename(world, "hidden", "driftbreaker_deliveries")
         off(world)
         assert arrives(world, inbox)
     said = [record.message.partition(", ")[0] for record in caplog.records]

@@ -31,9 +31,13 @@ class Claim:
     incident_sent: str | None
 
 
-def find_due(session: Session, ledger: Ledger, channel: str, limit: int) -> dict[str, bool]:
-    """Return the identities of at most `limit` alerts that are due, each with whether it is new to the channel."""
-    found = ledger.run(session, deliveries.find_due(ledger.sql(session)), channel=channel, limit=limit)
+def find_due(session: Session, ledger: Ledger, channel: str, limit: int, *, everything: bool = True) -> dict[str, bool]:
+    """Return the identities of at most `limit` alerts that are due, each with whether it is new to the channel.
+
+    Without `everything`, changes are found that were written within the last quarter of an hour.
+    """
+    statement = deliveries.find_due(ledger.sql(session), everything=everything)
+    found = ledger.run(session, statement, channel=channel, limit=limit)
     return {row.identity: bool(row.new) for row in found}
 
 

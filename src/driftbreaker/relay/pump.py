@@ -27,6 +27,7 @@ _logger = logging.getLogger("driftbreaker")
 SWEEP_BATCH = 100
 PRUNE_BATCH = 500
 PRUNE_EVERY = 60.0
+LOOK_EVERY = 300.0
 DATABASE = "database"
 
 
@@ -52,6 +53,7 @@ class Pump:
         self._stopping = asyncio.Event()
         self._trouble: defaultdict[str, set[str]] = defaultdict(set)
         self._prune_at = 0.0
+        self._look_at: dict[str, float] = {}
 
     async def one_pass(self) -> Pass:
         """Sweep, then send everything that is due now; return what was done."""
@@ -120,7 +122,8 @@ class Pump:
         except Exception as error:
             # The database's, mostly, and told once. A defect of ours must not end the pager either.
             _logger.debug("driftbreaker: the relay's %s failed", what, exc_info=True)
-            self._troubled(DATABASE, what, f"{type(error).__name__}: {error}")
+            said = str(error).partition("\n")[0]  # the database's own line; statement and parameters follow
+            self._troubled(DATABASE, what, f"{type(error).__name__}: {said}")
             return False
         self._untroubled(DATABASE, what)
         if done.sent or done.parked:
@@ -166,19 +169,25 @@ class Pump:
     async def _drain(self, channel: Channel) -> Pass:
         """Send by one channel until nothing is due; stop where everything fails, for then the receiver is down."""
         done = Pass()
-        while claims := await self._claim(channel):
+        now = asyncio.get_running_loop().time()
+        everything = now >= self._look_at.get(channel.name, 0.0)
+        while claims := await self._claim(channel, everything=everything):
             settled = await deliver(channel, claims, self._options)
             await self._settle(channel, settled)
             part = _count(settled)
             self._tell(channel, settled)
             done += part
             if part.failed and not (part.sent or part.parked):
-                break
+                return done
+        if everything:
+            self._look_at[channel.name] = now + LOOK_EVERY
         return done
 
-    async def _claim(self, channel: Channel) -> list[outbox.Claim]:
+    async def _claim(self, channel: Channel, *, everything: bool) -> list[outbox.Claim]:
         options, ledger = self._options, self._ledger
-        found = await self._database.run(lambda session: outbox.find_due(session, ledger, channel.name, options.batch))
+        found = await self._database.run(
+            lambda session: outbox.find_due(session, ledger, channel.name, options.batch, everything=everything)
+        )
         if not found:
             return []
         records = channel.cadence.keeps_records

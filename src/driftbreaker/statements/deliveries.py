@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     null,
     or_,
@@ -32,6 +33,7 @@ from ..model import AlertState, Status
 from .dialect import COUNT, Sql, parameter, value, word
 from .reads import expired
 
+LOOKS_BACK = 900  # seconds
 IDENTITIES: BindParameter[Any] = bindparam("p_identities", expanding=True)
 
 
@@ -47,27 +49,40 @@ def lapsed(sql: Sql) -> ColumnElement[bool]:
     return and_(o.state == word(AlertState.FIRING), func.coalesce(o.ends_at, sql.now) < sql.now)
 
 
-def due(sql: Sql) -> ColumnElement[bool]:
-    """Changed since the channel last saw it, or its time has come; and nobody is at it."""
-    o, d = sql.tables.outbox.c, sql.tables.deliveries.c
-    return and_(
-        or_(o.version != d.version_seen, d.next_at <= sql.now),
-        or_(d.lease_until.is_(None), d.lease_until <= sql.now),
-        ~lapsed(sql),
-    )
+def free(sql: Sql) -> ColumnElement[bool]:
+    """Nobody is at it."""
+    d = sql.tables.deliveries.c
+    return or_(d.lease_until.is_(None), d.lease_until <= sql.now)
 
 
 @cache
-def find_due(sql: Sql) -> Select[Any]:
-    """What a channel should send: one read, which is all that a pass over nothing costs."""
+def find_due(sql: Sql, *, everything: bool) -> Select[Any]:
+    """What a channel should send: one read, which is all that a pass over nothing costs.
+
+    What has waited for its time is found by the partial index of that; what has changed since the channel saw it by
+    the time of the change, within the last quarter of an hour. A transaction that took longer than that to commit is
+    found by looking through `everything`, which a relay does at its start and now and then.
+    """
     o, d = sql.tables.outbox, sql.tables.deliveries
-    mine = and_(d.c.identity == o.c.identity, of_channel(sql))
-    new = and_(d.c.identity.is_(None), ~lapsed(sql))
+    timely = (
+        select(o.c.identity, false().label("new"), d.c.next_at.label("since"))
+        .select_from(d.join(o, o.c.identity == d.c.identity))
+        .where(of_channel(sql), d.c.next_at <= sql.now, free(sql), ~lapsed(sql))
+    )
+    unseen = or_(d.c.identity.is_(None), and_(o.c.version != d.c.version_seen, free(sql)))
+    changed = (
+        select(o.c.identity, d.c.identity.is_(None).label("new"), o.c.changed_at.label("since"))
+        .select_from(o.outerjoin(d, and_(d.c.identity == o.c.identity, of_channel(sql))))
+        .where(unseen, ~lapsed(sql))
+    )
+    if not everything:
+        changed = changed.where(o.c.changed_at > sql.earlier(sql.now, LOOKS_BACK))
+    found = timely.union_all(changed).subquery("found")
+    first = func.min(found.c.since)
     return (
-        select(o.c.identity, d.c.identity.is_(None).label("new"))
-        .select_from(o.outerjoin(d, mine))
-        .where(or_(new, due(sql)))
-        .order_by(func.coalesce(d.c.next_at, o.c.changed_at))
+        select(found.c.identity, found.c.new)
+        .group_by(found.c.identity, found.c.new)
+        .order_by(first)
         .limit(parameter("limit", COUNT))
     )
 
@@ -88,7 +103,13 @@ def claim(sql: Sql) -> Executable:
     found = (
         select(d.c.identity)
         .join(o, o.c.identity == d.c.identity)
-        .where(of_channel(sql), d.c.identity.in_(IDENTITIES), due(sql))
+        .where(
+            of_channel(sql),
+            d.c.identity.in_(IDENTITIES),
+            or_(o.c.version != d.c.version_seen, d.c.next_at <= sql.now),
+            free(sql),
+            ~lapsed(sql),
+        )
     )
     if sql.locks_rows:
         found = found.with_for_update(of=d, skip_locked=True)
@@ -169,9 +190,17 @@ def settle_accepted(sql: Sql) -> Update:
 
 @cache
 def settle_failed(sql: Sql) -> Update:
-    """Not taken for now: when to try again."""
+    """Not taken for now: when to try again. What was parked before was an earlier version."""
     d = sql.tables.deliveries
-    return _settle(sql, next_at=_again(sql), attempts=d.c.attempts + 1, last_error=value(d.c.last_error))
+    return _settle(
+        sql,
+        next_at=_again(sql),
+        attempts=d.c.attempts + 1,
+        last_error=value(d.c.last_error),
+        parked_version=null(),
+        parked_at=null(),
+        parked_body=null(),
+    )
 
 
 @cache

@@ -85,6 +85,10 @@ class Sql(ABC):
         """Return `instant` plus a number of milliseconds >= 0; no end (NULL) when there are none."""
 
     @abstractmethod
+    def earlier(self, instant: ColumnElement[Any], seconds: int) -> ColumnElement[Any]:
+        """Return `instant` less a number of whole seconds."""
+
+    @abstractmethod
     def insert(self, table: Table) -> Any:
         """Return the dialect's INSERT, which knows ON CONFLICT."""
 
@@ -126,6 +130,9 @@ class PostgreSQL(Sql):
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         millisecond = text("interval '1 millisecond'")
         return instant + milliseconds.op("*", return_type=postgresql.INTERVAL())(millisecond)
+
+    def earlier(self, instant: ColumnElement[Any], seconds: int) -> ColumnElement[Any]:
+        return instant - text(f"interval '{seconds} seconds'")
 
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
@@ -195,6 +202,10 @@ class SQLite(Sql):
         whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), seconds, type_=String)
         later = whole.concat(func.substr(instant, 24, 3))
         return func.iif(milliseconds.is_(None), None, later, type_=UTCDateTime)
+
+    def earlier(self, instant: ColumnElement[Any], seconds: int) -> ColumnElement[Any]:
+        whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), f"-{seconds} seconds", type_=String)
+        return type_coerce(whole.concat(func.substr(instant, 24, 3)), UTCDateTime)
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)

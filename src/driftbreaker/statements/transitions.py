@@ -123,7 +123,7 @@ def _fire(sql: Sql) -> Any:
     """Make the alert of a label set fire. One that fires already keeps its start: it never stopped."""
     o = sql.tables.outbox
     firing = word(AlertState.FIRING)
-    row = {**values_of(o), "state": firing, "version": 1, "changed_at": value(o.c.changed_at, "at")}
+    row = {**values_of(o), "state": firing, "version": 1, "changed_at": sql.now}
     insert = sql.insert(o).values(row)
     kept = ("identity", "name", "scope", "labels", "starts_at", "version")
     return insert.on_conflict_do_update(
@@ -167,9 +167,10 @@ def prolong_alert(sql: Sql) -> Executable:
 
 def _change_alert(sql: Sql, state: AlertState) -> Executable:
     o = sql.tables.outbox
+    # When it was written, not what it is dated: a recovery may be written days after its time, and is news then.
     changed = {
         "ends_at": value(o.c.ends_at),
-        "changed_at": value(o.c.changed_at, "at"),
+        "changed_at": sql.now,
         "version": o.c.version + 1,
     }
     return update(o).where(o.c.identity == value(o.c.identity)).values(**changed, state=word(state))

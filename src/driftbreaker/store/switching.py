@@ -174,7 +174,6 @@ def _prolong(
         transitions.prolong_alert(joined.sql),
         identity=row.alert_identity,
         ends_at=until if row.auto_recover else None,
-        at=row.at,
     )
     ends = {"old": row.until, "until": until}
     details = {name: None if end is None else end.isoformat() for name, end in ends.items()}
@@ -189,7 +188,7 @@ def _supersede(
     resolve_incident(joined, row, opening.cause, row.at, superseded_by=opening.incident_id)
     identity = identity_of(opening.labels(joined))
     if identity != row.alert_identity:
-        joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=row.at, at=row.at)
+        joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=row.at)
     return write_opening(
         joined,
         row,

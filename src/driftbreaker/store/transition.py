@@ -249,7 +249,7 @@ def trip_locked(joined: Joined, row: Row[Any], opening: Opening, **counts: Any) 
 def close_locked(joined: Joined, row: Row[Any], cause: Cause, at: datetime, **columns: Any) -> None:
     """Close an open breaker whose row is locked: resolve its incident and its alert, clear its counts."""
     resolve_incident(joined, row, cause, at)
-    joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=at, at=at)
+    joined.write(transitions.end_alert(joined.sql), identity=row.alert_identity, ends_at=at)
     change(
         joined,
         status=Status.CLOSED.value,
