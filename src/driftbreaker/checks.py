@@ -112,14 +112,6 @@ def check_threshold_score(value: object, what: str) -> float:
     return score
 
 
-def check_seconds(value: object, what: str) -> float:
-    """Check a time in seconds: a finite number above 0, at most 36,500 days."""
-    seconds = check_threshold_score(value, what)
-    if not 0 < seconds <= MAX_TTL.total_seconds():
-        raise InvalidArgumentError(f"{what} must be a number of seconds above 0, got {_shown(value)}")
-    return seconds
-
-
 def check_flag(value: object, what: str) -> bool:
     """Check a yes or no: True or False, and nothing that merely looks like it."""
     if value is not True and value is not False:
@@ -199,6 +191,21 @@ def check_generation(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InvalidArgumentError(f"generation must be an integer >= 0 or None, got {_shown(value)}")
     return _in_range(int(value), "generation", 0)
+
+
+@safely
+def check_seconds(value: object, what: str, least: float = 0.001) -> float:
+    """Check a time in seconds: a number from `least` to 100 years."""
+    seconds = check_threshold_score(value, what)
+    if not least <= seconds <= MAX_TTL.total_seconds():
+        raise InvalidArgumentError(f"{what} must be from {least:g} s to {MAX_TTL.days} days, got {_shown(value)}")
+    return seconds
+
+
+@safely
+def check_channel_name(value: object) -> str:
+    """Check what a channel's deliveries are recorded under: 1 to 200 characters, without NUL or lone surrogates."""
+    return _identifier(value, "name", 1)
 
 
 def check_until(value: object, what: str = "until") -> datetime | None:
