@@ -70,8 +70,9 @@ def channel_options(command: Command) -> Command:
             help="An Alertmanager; repeat it for every peer.  [env: ALERTMANAGER_URL, comma separated]",
         ),
         click.option(
-            "--webhook", metavar="URL", help="A webhook; its secret is in DRIFTBREAKER_WEBHOOK_SECRET.  "
-            "[env: DRIFTBREAKER_WEBHOOK_URL]"
+            "--webhook",
+            metavar="URL",
+            help="A webhook; its secret is in DRIFTBREAKER_WEBHOOK_SECRET.  [env: DRIFTBREAKER_WEBHOOK_URL]",
         ),
         click.option(
             "--incident-dir",

@@ -11,7 +11,13 @@ from typing import IO, Any
 import click
 
 # Control characters and escapes, line and paragraph separators, marks that turn the writing direction, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+
+
+# For encodings that know ASCII only; one sign for one sign keeps the columns.
+_ASCII = str.maketrans("●■◌·", "*#o.")
 
 
 def plain(text: str) -> str:
@@ -51,7 +57,11 @@ def tell(text: str) -> None:
 
 def _encodable(text: str, stream: IO[str]) -> str:
     encoding = getattr(stream, "encoding", None) or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def moment(at: datetime, now: datetime) -> str:

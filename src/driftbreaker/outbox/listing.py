@@ -116,8 +116,8 @@ def match(session: Session, ledger: Ledger, word: str) -> Match:
         found = tuple(ledger.run(session, outbox.identities_like(sql), pattern=f"{prefix}%").scalars())
         if found:
             return Match(identities=found, ambiguous=len(found) > 1)
-    names = {row.name: bool(row.has_alert) for row in ledger.run(session, outbox.names(sql))}
-    return Match(names=tuple(sorted(names)), known=word in names)
+    names = tuple(sorted(ledger.run(session, outbox.names(sql)).scalars()))
+    return Match(names=names, known=word in names)
 
 
 def retry(session: Session, ledger: Ledger, identities: Iterable[str] | None) -> Retried:
@@ -129,7 +129,9 @@ def retry(session: Session, ledger: Ledger, identities: Iterable[str] | None) ->
     sql = ledger.sql(session)
     values: dict[str, Any] = {} if identities is None else {"identities": list(identities)}
     everything = identities is None
-    due = tuple((row.identity, row.channel) for row in ledger.run(session, outbox.retry(sql, everything=everything), **values))
+    due = tuple(
+        (row.identity, row.channel) for row in ledger.run(session, outbox.retry(sql, everything=everything), **values)
+    )
     left = ledger.run(session, outbox.at_work(sql, everything=everything), **values).scalar_one()
     return Retried(due=tuple(sorted(due)), at_work=left)
 

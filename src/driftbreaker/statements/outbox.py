@@ -14,12 +14,10 @@ from sqlalchemy import (
     String,
     and_,
     exists,
-    false,
     func,
     null,
     or_,
     select,
-    true,
     tuple_,
     union,
     update,
@@ -81,11 +79,8 @@ def identities_like(sql: Sql) -> Select[Any]:
 
 @cache
 def names(sql: Sql) -> Executable:
-    """What a misspelt name may have meant: every breaker, and every alert's; and whether it has an alert."""
-    o, b = sql.tables.outbox.c, sql.tables.breakers.c
-    with_alert = select(o.name.label("name"), true().label("has_alert"))
-    without = select(b.name.label("name"), false().label("has_alert"))
-    return union(with_alert, without)
+    """What a misspelt name may have meant: every breaker, and every alert's."""
+    return union(select(sql.tables.outbox.c.name), select(sql.tables.breakers.c.name))
 
 
 @cache

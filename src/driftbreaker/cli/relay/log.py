@@ -46,7 +46,10 @@ def document_of(event: Event) -> dict[str, Any]:
         "event": event.kind,
         "breaker": event.name,
         "scope": event.scope,
-        **{name: fact if isinstance(fact, str | int | float | None) else str(fact) for name, fact in event.facts.items()},
+        **{
+            name: fact if isinstance(fact, str | int | float | None) else str(fact)
+            for name, fact in event.facts.items()
+        },
     }
 
 
