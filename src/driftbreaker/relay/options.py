@@ -10,6 +10,8 @@ from ..alerts import Cadence, Channel
 from ..checks import check_kind, check_seconds, check_threshold_count, check_threshold_score, looks
 from ..clock import Clock
 from ..errors import InvalidArgumentError
+from ..hooks import Event
+from ..model import Change
 from ..outbox import Ledger
 from ..tables import Tables, default_tables
 
@@ -48,6 +50,11 @@ class RelayOptions(TypedDict, total=False):
     keep: float
     tables: Tables | None
     clock: Clock | None
+
+
+def announces_work(event: Event) -> bool:
+    """Return whether something was committed that an alert may tell of, unlike a relay's own events."""
+    return event.kind in frozenset(Change)
 
 
 @dataclass(frozen=True, kw_only=True)

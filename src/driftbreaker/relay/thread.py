@@ -20,8 +20,8 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ..alerts import Channel
 from ..checks import check_seconds
 from ..errors import InvalidArgumentError
-from ..hooks import listen
-from .options import Pass, RelayOptions, checked_options
+from ..hooks import Event, listen
+from .options import Pass, RelayOptions, announces_work, checked_options
 from .pump import Pump
 
 if TYPE_CHECKING:
@@ -144,14 +144,16 @@ class _Background:
     def __init__(self, make: Callable[[], Pump], engine: Engine) -> None:
         self._make = make
         self._engine = engine
-        self._stop_listening = listen(lambda _event: self.wake())
+        self._stop_listening = listen(self._hear)
         self._forget()
         _backgrounds.add(self)
         atexit.register(self._at_exit)
         self._start()
 
-    def wake(self) -> None:
-        """Look for work; called after commits of the host's, so it only sets a flag. Never raises."""
+    def _hear(self, event: Event) -> None:
+        """Called after commits of the host's: it only sets a flag."""
+        if not announces_work(event):
+            return
         with self._lock:
             if self._thread is None and not self._closed:
                 self._start()
