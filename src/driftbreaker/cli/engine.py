@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from driftbreaker.cli.exits import Failure, Status
+from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed
 from driftbreaker.outbox import Ledger
 from driftbreaker.tables import default_tables
 
@@ -62,17 +62,18 @@ def checked_url(text: str, who: str = "the command line", examples: str = EXAMPL
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise _usage(f"--db takes a database URL and cannot read this one: try {examples}") from None
+        raise CannotTell(f"--db takes a database URL and cannot read this one: try {examples}") from None
     try:
         dialect = url.get_dialect()
     except NoSuchModuleError:
-        raise _usage(f"no database is called {url.drivername!r}: try {examples}") from None
+        called = "'postgres', but postgresql" if url.drivername == "postgres" else repr(url.drivername)
+        raise CannotTell(f"no database is called {called}: try {examples}") from None
     except ModuleNotFoundError as error:
-        raise _usage(_missing_driver(error)) from None
+        raise CannotTell(_missing_driver(error)) from None
     if url.get_backend_name() not in _BACKENDS:
-        raise _usage(f"driftbreaker speaks SQLite and PostgreSQL, not {url.get_backend_name()}: try {examples}")
+        raise CannotTell(f"driftbreaker speaks SQLite and PostgreSQL, not {url.get_backend_name()}: try {examples}")
     if dialect.is_async:
-        raise _usage(f"{url.drivername} is an async driver and {who} is not: try {examples}")
+        raise CannotTell(f"{url.drivername} is an async driver and {who} is not: try {examples}")
     return url
 
 
@@ -84,9 +85,9 @@ def engine_of(url: URL) -> Engine:
     try:
         return create_engine(url, connect_args=patience)
     except ModuleNotFoundError as error:
-        raise _usage(_missing_driver(error)) from None
+        raise CannotTell(_missing_driver(error)) from None
     except (ArgumentError, TypeError, ValueError):
-        raise _usage(f"{shown_url(url)} has parameters that no database takes") from None
+        raise CannotTell(f"{shown_url(url)} has parameters that no database takes") from None
 
 
 def shown_url(url: URL) -> str:
@@ -108,22 +109,21 @@ def told_in_one_sentence(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         raise _failure(error, url) from None
     except SQLAlchemyError as error:
-        raise Failure(f"cannot use {shown_url(url)}: {_first_line(error, url)}", Status.CANNOT_TELL) from None
+        raise CannotTell(f"cannot use {shown_url(url)}: {_first_line(error, url)}") from None
 
 
 def _failure(error: DBAPIError, url: URL) -> Failure:
     shown, said = shown_url(url), _first_line(error.orig, url)
     code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     if code in _MISSING_TABLES or "no such table" in said:
-        return Failure(
-            f"the tables of driftbreaker are not in {shown}: driftbreaker.metadata.create_all(engine) makes them",
-            Status.CANNOT_TELL,
+        return CannotTell(
+            f"the tables of driftbreaker are not in {shown}: driftbreaker.metadata.create_all(engine) makes them"
         )
     if code == "42703" or "no such column" in said:
-        return Failure(f"the tables in {shown} are another version's: {said}", Status.CANNOT_TELL)
+        return CannotTell(f"the tables in {shown} are another version's: {said}")
     if code in _NOT_ALLOWED or "readonly database" in said:
-        return Failure(f"this is not allowed in {shown}: {said}", Status.NOT_ALLOWED)
-    return Failure(f"cannot use {shown}: {said}", Status.CANNOT_TELL)
+        return NotAllowed(f"this is not allowed in {shown}: {said}")
+    return CannotTell(f"cannot use {shown}: {said}")
 
 
 def _first_line(error: BaseException | None, url: URL) -> str:
@@ -134,16 +134,12 @@ def _first_line(error: BaseException | None, url: URL) -> str:
 
 def _need_file(url: URL) -> None:
     if in_memory(url):
-        raise _usage("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
+        raise CannotTell("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
     # SQLite would make an empty file of a misspelt name.
     if url.database and not url.database.startswith("file:") and not Path(url.database).exists():
-        raise Failure(f"there is no file {url.database}: check the URL", Status.CANNOT_TELL)
+        raise CannotTell(f"there is no file {url.database}: check the URL")
 
 
 def _missing_driver(error: ModuleNotFoundError) -> str:
     driver = error.name or str(error)
     return f"the driver {driver} is not installed: pip install '{_DISTRIBUTIONS.get(driver, driver)}'"
-
-
-def _usage(message: str) -> Failure:
-    return Failure(message, Status.CANNOT_TELL)

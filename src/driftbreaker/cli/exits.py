@@ -21,11 +21,30 @@ class Status(IntEnum):
 
 
 class Failure(click.ClickException):
-    """Ends the command with a status and one sentence that says what to do."""
+    """Ends the command with one sentence that says what to do; each kind has a status of its own."""
 
-    def __init__(self, message: str, status: Status = Status.NO) -> None:
+    exit_code = Status.NO
+
+    def __init__(self, message: str) -> None:
         super().__init__(plain(message))
-        self.exit_code = int(status)
+
+
+class CannotTell(Failure):
+    """There is nobody to ask, or no way to ask."""
+
+    exit_code = Status.CANNOT_TELL
+
+
+class NotFound(Failure):
+    """What was asked for is not there."""
+
+    exit_code = Status.NOT_FOUND
+
+
+class NotAllowed(Failure):
+    """Somebody else may do this."""
+
+    exit_code = Status.NOT_ALLOWED
 
 
 class Usage(click.UsageError):

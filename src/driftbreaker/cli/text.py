@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-# Control characters and escapes, line and paragraph separators, marks that turn the writing direction, lone surrogates.
+# Control characters, separators of lines and paragraphs, what turns the writing direction or is not seen, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
 )

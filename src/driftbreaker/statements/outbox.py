@@ -1,6 +1,4 @@
-"""Statements of the people who look after the outbox: what fires or waits, and sending it again. Deliveries are the only
-thing they write.
-"""
+"""Statements of those who look after the outbox: what fires or waits, and trying again. They write deliveries alone."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ def quiet(sql: Sql) -> ColumnElement[bool]:
 
 
 def _listed(sql: Sql) -> Select[Any]:
-    """Alerts, each as often as it has deliveries and at least once; in one statement, so that both are of one moment."""
+    """Alerts, each with its deliveries, or once without any; in one statement, so that both are of one moment."""
     o, d = sql.tables.outbox, sql.tables.deliveries
     alert = (o.c[name].label(f"outbox_{name}") for name in o.c.keys())  # noqa: SIM118  columns, not a dictionary
     return (

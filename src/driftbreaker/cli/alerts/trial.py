@@ -40,7 +40,7 @@ class Answer:
 
 
 def try_channels(channels: Sequence[Channel], severity: str, seconds: float) -> list[Answer]:
-    """Fire through every channel at once, wait, resolve; also when interrupted. Never raises for what a channel does."""
+    """Fire through every channel at once, wait, and resolve, also when interrupted. What a channel raises is failed."""
     return asyncio.run(_try_all(channels, firing(severity, timedelta(seconds=seconds)), seconds))
 
 

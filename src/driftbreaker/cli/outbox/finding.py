@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from driftbreaker.cli.exits import Failure, Status
+from driftbreaker.cli.exits import CannotTell, NotFound
 from driftbreaker.outbox import match
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ MOST_SHOWN = 5
 
 
 def found_by(session: Session, ledger: Ledger, word: str) -> tuple[str, ...]:
-    """Return the identities of the alerts that are meant. Raises Failure when there is none, or not one."""
+    """Return the identities of the alerts that are meant. Raises NotFound or, for several, CannotTell."""
     found = match(session, ledger, word)
     if found.ambiguous:
         shown = ", ".join(identity[:16] for identity in found.identities[:MOST_SHOWN])
-        raise Failure(f"{len(found.identities)} identities begin with {word}: {shown}", Status.CANNOT_TELL)
+        raise CannotTell(f"{len(found.identities)} identities begin with {word}: {shown}")
     if found.identities:
         return found.identities
     if found.known:
-        raise Failure(f"the breaker {word!r} has no alert on record: it has not been open of late", Status.NOT_FOUND)
+        raise NotFound(f"the breaker {word!r} has no alert on record: it has not been open of late")
     near = get_close_matches(word, found.names, n=1)
     meant = f"did you mean {near[0]!r}?" if near else "driftbreaker outbox list --all shows what there is"
-    raise Failure(f"no breaker or alert is called {word!r}: {meant}", Status.NOT_FOUND)
+    raise NotFound(f"no breaker or alert is called {word!r}: {meant}")

@@ -3,7 +3,7 @@
 import click
 
 from driftbreaker.cli.database import database_option, json_option, open_database
-from driftbreaker.cli.exits import Failure, Status, Usage
+from driftbreaker.cli.exits import NotFound, Usage
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
 
@@ -29,7 +29,7 @@ def retry(alert: str | None, url: str | None, everything: bool, as_json: bool) -
             identities = None if alert is None else found_by(session, database.ledger, alert)
             done = try_again(session, database.ledger, identities)
     if not done.due and not done.at_work:
-        raise Failure("nothing is parked or failing: there is nothing to try again", Status.NOT_FOUND)
+        raise NotFound("nothing is parked or failing: there is nothing to try again")
     if as_json:
         due = [{"identity": identity, "channel": channel} for identity, channel in done.due]
         say(render({"due": due, "at_work": done.at_work}))

@@ -46,11 +46,12 @@ def document_of(event: Event) -> dict[str, Any]:
         "event": event.kind,
         "breaker": event.name,
         "scope": event.scope,
-        **{
-            name: fact if isinstance(fact, str | int | float | None) else str(fact)
-            for name, fact in event.facts.items()
-        },
+        **{name: _plain_data(fact) for name, fact in event.facts.items()},
     }
+
+
+def _plain_data(fact: object) -> object:
+    return fact if isinstance(fact, str | int | float | None) else str(fact)
 
 
 def _tell_event(tell: Tell, event: Event) -> None:
