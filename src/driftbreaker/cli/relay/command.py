@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -89,11 +90,22 @@ def _once(made: Relay, in_json: bool) -> None:
 def _until_stopped(made: Relay, database: Database, channels: Sequence[Channel], in_json: bool) -> None:
     from driftbreaker.cli.relay.log import document_of, logging_to
 
+    _end_on_signals()
     told = ", ".join(f"{channel.name} {channel!r}" for channel in channels)
     tell(plain(f"Relaying the alerts of {database.shown} to {told}. Stop it with SIGTERM or Ctrl-C."))
     with logging_to(tell, (lambda event: say(as_json_line(document_of(event)))) if in_json else None):
         made.run()
     tell("Stopped after a last pass.")
+
+
+def _end_on_signals() -> None:
+    """End well from the first line on: the relay handles signals itself as soon as it runs."""
+
+    def end(*_: object) -> None:
+        raise click.exceptions.Exit(Status.OK)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 def _counts(done: Pass) -> dict[str, int]:
