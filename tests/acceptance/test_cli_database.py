@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from tests.support.terminal import COMMAND, Place, cli, process
 
 from driftbreaker.testing import PostgresServer
-from tests.support.terminal import COMMAND, Place, cli, process
 
 HIDDEN = "hunter2"
 COMMANDS = {

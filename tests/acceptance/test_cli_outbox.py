@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from tests.support.inbox import DOWN, REFUSED, Inbox
+from tests.support.terminal import Place, cli
 
 from driftbreaker import Cadence
 from driftbreaker.tables import default_tables
-from tests.support.inbox import DOWN, REFUSED, Inbox
-from tests.support.terminal import Place, cli
 
 TABLES = default_tables()
 EVIL = "red \x1b[31m \x07 \u202e text"

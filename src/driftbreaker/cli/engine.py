@@ -93,7 +93,7 @@ def engine_of(url: URL) -> Engine:
 def shown_url(url: URL) -> str:
     """Return a URL without its password, also where that stands among the parameters."""
     hidden = {name: "***" for name in url.query if "password" in name.lower()}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return url.update_query_dict(hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 
 
 def in_memory(url: URL) -> bool:
