@@ -95,9 +95,11 @@ class Pager:
             raise DemoError(f"{self.url} {reply.error}")
         try:
             found = json.loads(reply.text)
-            return next((page for page in found if page["labels"].get("circuit_breaker") == breaker), None)
+            if isinstance(found, list):
+                return next((page for page in found if page["labels"].get("circuit_breaker") == breaker), None)
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise DemoError(f"{self.url} is no Alertmanager: its /api/v2/alerts is no list of alerts") from None
+            pass
+        raise DemoError(f"{self.url} is no Alertmanager: its /api/v2/alerts is no list of alerts")
 
 
 @contextmanager
