@@ -41,10 +41,13 @@ def test_a_secure_receiver_is_reached_through_a_tunnel_that_shows_its_host_only(
         assert [request.path for request in secure.requests] == ["/services/T0001?key=K0001"]
 
 
-def test_no_proxy_is_honoured(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "x.example, 127.0.0.1:{port}", "*", ".0.0.1", "0.1"])
+def test_no_proxy_is_honoured(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, exempt: str) -> None:
     monkeypatch.setenv("ALL_PROXY", closed_port())
-    assert send(Alertmanager(receiver.url), an_alert())[0].result is Result.FAILED
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for other in ("", "7.0.0.1", "127.0.0.1:1", "x.127.0.0.1", ",,"):
+        monkeypatch.setenv("NO_PROXY", other)
+        assert send(Alertmanager(receiver.url), an_alert())[0].result is Result.FAILED
+    monkeypatch.setenv("NO_PROXY", exempt.format(port=receiver.port))
     assert send(Alertmanager(receiver.url), an_alert())[0].result is Result.ACCEPTED
 
 
