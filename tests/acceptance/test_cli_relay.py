@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from tests.support.alertmanager import FakeAlertmanager, alertmanager
 from tests.support.receiver import Answer, Receiver, closed_port
 from tests.support.terminal import Place, cli, process
@@ -207,6 +209,41 @@ def test_an_outage_is_said_once_and_its_end_once(place: Place) -> None:
     assert said.count("is failing, nothing is lost") == 1
     assert said.count("works again") == 1
     assert said.count("firing: pricing") == 1
+
+
+def test_an_outage_of_the_database_is_a_line_and_no_end(place: Place) -> None:
+    with alertmanager() as receiver:
+        place.disable("pricing")
+        running = started(place, receiver, "--resend-interval", "0.3")
+        until(lambda: receiver.firing == ["pricing"])
+        rename(place, "driftbreaker_outbox", "elsewhere")
+        assert running.stderr is not None
+        lines = []
+        while not lines or "is failing, nothing is lost" not in lines[-1]:
+            lines.append(running.stderr.readline())
+        assert "driftbreaker_outbox" in lines[-1]
+        assert "[SQL" not in lines[-1]
+        rename(place, "elsewhere", "driftbreaker_outbox")
+        place.enable("pricing")
+        until(lambda: receiver.firing == [])
+        running.terminate()
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert "works again" in said
+    assert "Traceback" not in said
+
+
+def rename(place: Place, table: str, name: str) -> None:
+    # A relay's reads come and go: on SQLite they may hold the lock at just this moment.
+    for attempt in range(20):
+        try:
+            with place.engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+        except OperationalError:
+            assert attempt < 19
+            time.sleep(0.1)
+        else:
+            return
 
 
 def test_json_is_an_event_a_line_on_stdout(place: Place) -> None:

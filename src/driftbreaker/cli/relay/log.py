@@ -85,8 +85,12 @@ class _Lines(logging.Handler):
         """Tell one record."""
         said = record.getMessage().removeprefix("driftbreaker: ")
         error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            said += f": {type(error).__name__}: {error}"
+        # What a database says goes on for lines, with the statement and all its values.
+        line = next(iter(said.splitlines()), "")
         try:
-            self._tell(_stamped(plain(said if error is None else f"{said}: {type(error).__name__}: {error}")))
+            self._tell(_stamped(plain(line)))
         except OSError:
             return
 
