@@ -46,8 +46,13 @@ def document_of(event: Event) -> dict[str, Any]:
         "event": event.kind,
         "breaker": event.name,
         "scope": event.scope,
-        **{name: _plain_data(fact) for name, fact in event.facts.items()},
+        **{name: _first_line(fact) if name == "error" else _plain_data(fact) for name, fact in event.facts.items()},
     }
+
+
+def _first_line(text: str) -> str:
+    # What a database says goes on for lines, with the statement and all its values.
+    return next(iter(text.splitlines()), "")
 
 
 def _plain_data(fact: object) -> object:
@@ -87,10 +92,8 @@ class _Lines(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             said += f": {type(error).__name__}: {error}"
-        # What a database says goes on for lines, with the statement and all its values.
-        line = next(iter(said.splitlines()), "")
         try:
-            self._tell(_stamped(plain(line)))
+            self._tell(_stamped(plain(_first_line(said))))
         except OSError:
             return
 
