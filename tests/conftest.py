@@ -14,6 +14,15 @@ import driftbreaker
 from driftbreaker.testing import PostgresServer, postgres_server
 from tests.support.worlds import CHOSEN, World
 
+FROM_OUTSIDE = (
+    "COSTSIM_",
+    "ALERTMANAGER_",
+    "DRIFTBREAKER_DATABASE_URL",
+    "DRIFTBREAKER_WEBHOOK_",
+    "DRIFTBREAKER_APPRISE_URLS",
+    "DRIFTBREAKER_INCIDENT_DIR",
+)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
@@ -98,5 +107,5 @@ def _world(driver: str, request: pytest.FixtureRequest) -> Iterator[World]:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a developer's shell exports must not decide a test."""
     for variable in list(os.environ):
-        if variable.startswith(("COSTSIM_", "ALERTMANAGER_")) or variable == "INSTANCE_ID":
+        if variable.startswith(FROM_OUTSIDE) or variable == "INSTANCE_ID":
             monkeypatch.delenv(variable)

@@ -18,7 +18,7 @@ def test_help_loads_neither_sqlalchemy_nor_the_prices() -> None:
     )
 
     assert done.returncode == 0
-    assert "demo  Watch a breaker trip" in done.stdout
+    assert "Watch a breaker trip" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -9,9 +9,13 @@ def main() -> None:
     """Run the command line and exit with its status."""
     try:
         from driftbreaker.cli.app import app
+
+        app(prog_name="driftbreaker")
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
         sys.stderr.write(MISSING_CLICK)
         raise SystemExit(2) from None
-    app(prog_name="driftbreaker")
+    except KeyboardInterrupt:
+        # Pressed before there was a command to stop.
+        raise SystemExit(130) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from driftbreaker.cli.demo.tape import Mark
 
 if TYPE_CHECKING:
     from driftbreaker.cli.demo.estimators import Price, PriceChange
-    from driftbreaker.cli.demo.facts import Facts, Look, Trip
+    from driftbreaker.cli.demo.facts import Facts, Look, Paging, Trip
     from driftbreaker.cli.demo.tape import Fortnight
 
 
@@ -56,7 +57,12 @@ def document(facts: Facts) -> dict[str, Any]:
             "incident": facts.recovery.incident.to_dict(),
         },
         "left_behind": None if facts.temporary else {"breakers": list(facts.breakers)},
+        **({} if facts.paging is None else {"paging": _paging(facts.paging)}),
     }
+
+
+def _paging(paging: Paging) -> dict[str, Any]:
+    return {"alertmanager": paging.url, "pages": [asdict(page) for page in paging.pages.values()]}
 
 
 def _traffic(facts: Facts) -> dict[str, Any]:

@@ -69,6 +69,23 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A page as the Alertmanager showed it: since when it fires, and how soon after its end it was gone."""
+
+    breaker: str
+    firing_at: str
+    resolved_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """The pages of the demo, and of which Alertmanager."""
+
+    url: str
+    pages: dict[str, Page]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The whole demo."""
 
@@ -85,6 +102,7 @@ class Facts:
     rollback: Rollback
     manual: Manual
     recovery: Recovery
+    paging: Paging | None = None
 
     @property
     def breakers(self) -> tuple[str, ...]:

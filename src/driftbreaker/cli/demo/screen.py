@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from driftbreaker.cli.demo.tape import Mark, requests_per_mark
+from driftbreaker.cli.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _ON = click.style("● V2 ON · serving V2", fg="green", bold=True)
 _OFF = click.style("■ V2 OFF · serving V1", fg="red", bold=True)
+_PAGE_ON = click.style("page: firing", fg="red")
+_PAGE_OFF = click.style("page: resolved", fg="green")
 _MARKS = {
     Mark.CONTROL: click.style("○", fg="cyan"),
     Mark.AGREES: click.style("·", fg="green"),
@@ -115,6 +118,7 @@ def _trip(facts: Facts) -> Iterator[str]:
     yield from _tables(trip)
     since = f"{facts.result.by_control} requests since, priced by V1 alone."
     yield f"   {since} Ends {_end(facts.settings.ttl)}."
+    yield from _firing(facts, facts.result.breaker)
 
 
 def _end(ttl: timedelta | None) -> str:
@@ -151,14 +155,35 @@ def _by_hand(facts: Facts) -> Iterator[str]:
     off = f'by hand, {manual.actor}: "{manual.incident.reason}" ({manual.incident.severity})'
     on = f'by hand, {manual.actor}: "{manual.enable_reason}"'
     yield _state(4, is_open=manual.open_between, words=off)
+    yield from _firing(facts, manual.breaker)
     yield _state(None, is_open=manual.open_afterwards, words=on)
+    yield from _resolved(facts, manual.breaker)
 
 
 def _recovery(facts: Facts) -> Iterator[str]:
     recovery = facts.recovery
     yield _state(5, is_open=recovery.seen_open, words=f"tripped, with a time to live of {recovery.ttl_seconds:g} s")
+    yield from _firing(facts, recovery.breaker)
     later = f"{recovery.waited_seconds:.1f} s later by itself, resolved by {recovery.incident.resolved_by}"
     yield _state(None, is_open=False, words=later)
+    yield from _resolved(facts, recovery.breaker)
+    if facts.paging is not None and facts.trip is not None:
+        yield ""
+        yield _state(6, is_open=False, words="by hand, at the end of the demo, so that no page is left")
+        yield from _resolved(facts, facts.result.breaker)
+
+
+def _firing(facts: Facts, breaker: str) -> Iterator[str]:
+    if facts.paging is not None and breaker in facts.paging.pages:
+        page = facts.paging.pages[breaker]
+        yield f"   {_PAGE_ON} at {plain(page.firing_at)}, says {facts.paging.url}"
+
+
+def _resolved(facts: Facts, breaker: str) -> Iterator[str]:
+    if facts.paging is not None and breaker in facts.paging.pages:
+        after = facts.paging.pages[breaker].resolved_after_seconds
+        seen = "" if after is None else f", {after:.1f} s later"
+        yield f"   {_PAGE_OFF}{seen}, says {facts.paging.url}"
 
 
 def _next(facts: Facts) -> Iterator[str]:

@@ -16,7 +16,7 @@ from driftbreaker import BreakerSettings, CircuitBreaker, metadata
 from driftbreaker.cli.demo import application, stream
 from driftbreaker.cli.demo.database import DemoError
 from driftbreaker.cli.demo.estimators import Estimator, price_changes
-from driftbreaker.cli.demo.facts import Facts, Look, Manual, Recovery, Rollback, Trip
+from driftbreaker.cli.demo.facts import Facts, Look, Manual, Paging, Recovery, Rollback, Trip
 from driftbreaker.cli.demo.job import JobResult, Step, run
 from driftbreaker.cli.demo.tape import fortnights
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from driftbreaker import Incident
     from driftbreaker.cli.demo.database import Database
     from driftbreaker.cli.demo.estimators import PriceChange
+    from driftbreaker.cli.demo.pager import Pager
 
 SETTINGS = BreakerSettings(failure_threshold=3, drift_threshold=0.2, warning_threshold=0.15, ttl=timedelta(hours=24))
 CONTROL = Estimator(as_of=stream.FIRST_DAY)
@@ -35,6 +36,7 @@ CANDIDATE = Estimator()
 BREAKER_TABLES = tuple(f"driftbreaker_{table}" for table in ("breakers", "incidents", "outbox", "history"))
 
 _TTL = timedelta(seconds=1)
+_PAGED_TTL = timedelta(seconds=6)  # time enough for the page to be seen while it fires
 _PATIENCE = timedelta(seconds=15)
 _POLL_SECONDS = 0.05
 _TRIPPING_SCORE = 0.9
@@ -48,12 +50,23 @@ class Plan:
     seed: int
     name: str
 
+    @property
+    def breakers(self) -> tuple[str, ...]:
+        """The names of every breaker that the story touches."""
+        return (self.name, *(f"{self.name}-{act}" for act in ("rolled-back", "by-hand", "short-ttl")))
 
-def play(database: Database, plan: Plan, on_request: Callable[[], None]) -> Facts:
-    """Play every act on `database` and return what was seen. `on_request` is called after each request."""
+
+def play(database: Database, plan: Plan, on_request: Callable[[], None], pager: Pager | None = None) -> Facts:
+    """Play every act on `database` and return what was seen. `on_request` is called after each request.
+
+    With a pager each act waits until its page fires, and until it is resolved.
+    """
     engine = database.engine
+    name, rolled_back, by_hand, short_ttl = plan.breakers
     result, trip = _traffic(engine, plan, on_request)
-    return Facts(
+    if pager is not None and trip is not None:
+        pager.wait_for_firing(name)
+    facts = Facts(
         database=database.shown,
         temporary=database.temporary,
         seed=plan.seed,
@@ -64,10 +77,15 @@ def play(database: Database, plan: Plan, on_request: Callable[[], None]) -> Fact
         result=result,
         fortnights=fortnights(result.steps, stream.FIRST_DAY, stream.DAYS, SETTINGS.drift_threshold),
         trip=trip,
-        rollback=_rollback(engine, f"{plan.name}-rolled-back"),
-        manual=_by_hand(engine, f"{plan.name}-by-hand"),
-        recovery=_recovery(engine, f"{plan.name}-short-ttl"),
+        rollback=_rollback(engine, rolled_back),
+        manual=_by_hand(engine, by_hand, pager),
+        recovery=_recovery(engine, short_ttl, pager),
     )
+    if pager is None:
+        return facts
+    if trip is not None:
+        _enable_at_the_end(engine, name, pager)
+    return replace(facts, paging=Paging(pager.url, pager.pages))
 
 
 def look(engine: Engine, name: str) -> Look:
@@ -127,7 +145,7 @@ def _rollback(engine: Engine, name: str) -> Rollback:
     return Rollback(name, incident, look(engine, name))
 
 
-def _by_hand(engine: Engine, name: str) -> Manual:
+def _by_hand(engine: Engine, name: str, pager: Pager | None) -> Manual:
     off, on = "finance closes the month", "month closed"
     actor = "alice"
     with Session(engine) as session, session.begin():
@@ -135,17 +153,24 @@ def _by_hand(engine: Engine, name: str) -> Manual:
     if incident is None:
         raise DemoError(f"the breaker {name!r} is in use already: run the demo again")
     between = _is_open(engine, name, SETTINGS)
+    if pager is not None:
+        pager.wait_for_firing(name)
     with Session(engine) as session, session.begin():
         CircuitBreaker(session, name, settings=SETTINGS).enable(on, actor=actor)
+    if pager is not None:
+        pager.wait_for_resolved(name)
     return Manual(name, incident, actor, on, between, _is_open(engine, name, SETTINGS))
 
 
-def _recovery(engine: Engine, name: str) -> Recovery:
-    settings = replace(SETTINGS, ttl=_TTL)
+def _recovery(engine: Engine, name: str, pager: Pager | None) -> Recovery:
+    ttl = _TTL if pager is None else _PAGED_TTL
+    settings = replace(SETTINGS, ttl=ttl)
     with Session(engine) as session, session.begin():
         tripped = _trip(CircuitBreaker(session, name, settings=settings))
     started = time.monotonic()
     seen_open = False
+    if pager is not None:
+        pager.wait_for_firing(name)
     while _is_open(engine, name, settings):
         seen_open = True
         if time.monotonic() - started > _PATIENCE.total_seconds():
@@ -157,7 +182,15 @@ def _recovery(engine: Engine, name: str) -> Recovery:
         # Readers answer "closed" and write nothing; the first report writes the recovery down.
         breaker.report_drift(0.0)
         incident = next(each for each in breaker.get_incidents(include_resolved=True) if each.id == tripped.id)
-    return Recovery(name, _TTL.total_seconds(), seen_open, waited, incident)
+    if pager is not None:
+        pager.wait_for_resolved(name)
+    return Recovery(name, ttl.total_seconds(), seen_open, waited, incident)
+
+
+def _enable_at_the_end(engine: Engine, name: str, pager: Pager) -> None:
+    with Session(engine) as session, session.begin():
+        CircuitBreaker(session, name, settings=SETTINGS).enable("the demo is over", actor="driftbreaker demo")
+    pager.wait_for_resolved(name)
 
 
 def _trip(breaker: CircuitBreaker) -> Incident:

@@ -1,0 +1,1 @@
+"""`driftbreaker alerts`: the way to the pager, without a database."""

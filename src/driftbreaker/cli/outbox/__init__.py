@@ -1,0 +1,1 @@
+"""`driftbreaker outbox`: which alerts fire or wait, and sending them again."""

@@ -1,0 +1,1 @@
+"""`driftbreaker relay`: the process that sends alerts."""

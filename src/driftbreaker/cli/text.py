@@ -1,0 +1,79 @@
+"""Text as a terminal may see it: what others wrote moves no cursor, and no encoding is in its way."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import datetime
+from typing import IO, Any
+
+import click
+
+# Control characters, separators of lines and paragraphs, what turns the writing direction or is not seen, surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+
+
+# For encodings that know ASCII only; one sign for one sign keeps the columns.
+_ASCII = str.maketrans("●■◌·", "*#o.")
+
+
+def plain(text: str) -> str:
+    """Return `text` on one line, every character that a terminal would obey written as its escape."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def as_json(value: Any) -> str:
+    """Return a JSON document that a terminal can show as well: the same escapes, which JSON reads back."""
+    return _indented(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def as_json_line(value: Any) -> str:
+    """Return a JSON document on one line."""
+    return _indented(json.dumps(value, ensure_ascii=False))
+
+
+def _indented(text: str) -> str:
+    # JSON has escaped what lies below U+0020 by itself; its own line breaks stay.
+    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code, f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+def say(text: str = "") -> None:
+    """Print data, on stdout. What its encoding lacks is written as an escape."""
+    click.echo(_encodable(text, sys.stdout))
+
+
+def tell(text: str) -> None:
+    """Print prose, on stderr."""
+    click.echo(_encodable(text, sys.stderr), err=True)
+
+
+def _encodable(text: str, stream: IO[str]) -> str:
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """Return an instant in UTC with how far it lies from `now`."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC ({distance((at - now).total_seconds())})"
+
+
+def distance(seconds: float) -> str:
+    """Return how far ahead or ago, in the largest unit that fits."""
+    away = abs(seconds)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if away >= length:
+            length_in_units = f"{away // length:.0f} {unit}"
+            return f"in {length_in_units}" if seconds > 0 else f"{length_in_units} ago"
+    return "now"
