@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from .aio import AsyncCircuitBreaker, AsyncRelay
+    from .alertmanager import Alertmanager
     from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
     from .clock import Clock
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
         WrongSessionError,
     )
     from .hooks import Event, listen
+    from .incident_files import IncidentFiles
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
     from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
     from .tables import Tables
+    from .webhook import Webhook
 
     metadata: MetaData
 
 __all__ = [
     "Alert",
     "AlertSettings",
+    "Alertmanager",
     "AsyncCircuitBreaker",
     "AsyncRelay",
     "BreakerSettings",
@@ -50,6 +54,7 @@ __all__ = [
     "HalfWrittenError",
     "HistoryEntry",
     "Incident",
+    "IncidentFiles",
     "InvalidArgumentError",
     "NoTransactionError",
     "NotANumberError",
@@ -61,6 +66,7 @@ __all__ = [
     "Status",
     "Tables",
     "UnsupportedDatabaseError",
+    "Webhook",
     "WrongSessionError",
     "__version__",
     "listen",
@@ -71,6 +77,7 @@ if not TYPE_CHECKING:
     _HOMES = {
         "Alert": "alerts",
         "AlertSettings": "settings",
+        "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
         "BreakerSettings": "settings",
@@ -82,6 +89,7 @@ if not TYPE_CHECKING:
         "Event": "hooks",
         "HistoryEntry": "model",
         "Incident": "model",
+        "IncidentFiles": "incident_files",
         "Outcome": "alerts",
         "Pass": "relay",
         "Relay": "relay",
@@ -89,6 +97,7 @@ if not TYPE_CHECKING:
         "Severity": "model",
         "Status": "model",
         "Tables": "tables",
+        "Webhook": "webhook",
         "listen": "hooks",
     }
 

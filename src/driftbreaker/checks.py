@@ -201,6 +201,21 @@ def check_generation(value: object) -> int | None:
     return _in_range(int(value), "generation", 0)
 
 
+@safely
+def check_seconds(value: object, what: str, least: float = 0.001) -> float:
+    """Check a time in seconds: a number from `least` to 100 years."""
+    seconds = check_threshold_score(value, what)
+    if not least <= seconds <= MAX_TTL.total_seconds():
+        raise InvalidArgumentError(f"{what} must be from {least:g} s to {MAX_TTL.days} days, got {_shown(value)}")
+    return seconds
+
+
+@safely
+def check_channel_name(value: object) -> str:
+    """Check what a channel's deliveries are recorded under: 1 to 200 characters, without NUL or lone surrogates."""
+    return _identifier(value, "name", 1)
+
+
 def check_until(value: object, what: str = "until") -> datetime | None:
     """Check an end: None for none, else a datetime with a time zone; the past is allowed."""
     return None if value is None else check_instant(value, what)

@@ -28,6 +28,24 @@ def clean_text(text: str, limit: int) -> str:
     return plain if len(plain) <= limit else plain[: limit - 1] + MARK
 
 
+def fit_text(text: str, room: int, *, whole: bool = False) -> str:
+    """Return `text`, cleaned, such that its JSON takes at most `room` bytes: cut with a mark, or empty.
+
+    What is only of use as a `whole` is not cut but left out.
+    """
+    plain = clean_text(text, len(text) + 1)
+    if len(to_json(plain).encode()) <= room:
+        return plain
+    least, most = 0, 0 if whole else min(len(plain), max(room, 0))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if len(to_json(clean_text(plain, middle)).encode()) <= room:
+            least = middle
+        else:
+            most = middle - 1
+    return clean_text(plain, least) if least else ""
+
+
 def clean_details(details: object) -> dict[str, Any]:
     """Copy `details` into what JSON can hold; never raises.
 
