@@ -109,9 +109,9 @@ def _write(path: Path, content: bytes) -> None:
 def _clear(path: Path) -> None:
     """Remove what killed writers of this very file left behind. A living one is told to try again, and does."""
     with suppress(OSError):
-        for left in os.scandir(path.parent):
-            if left.name.startswith(f".{path.name}.") and left.name.endswith(".tmp"):
-                os.unlink(left.path)
+        for name in os.listdir(path.parent):
+            if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
+                os.unlink(path.with_name(name))
 
 
 def _sync_directory(directory: Path) -> None:
