@@ -100,7 +100,7 @@ def test_two_scopes_are_two_alerts(
 def test_the_severity_says_how_it_opened(
     world: World, alertmanager: AlertmanagerProcess, pager: Pager, channel: Alertmanager
 ) -> None:
-    renamed = BreakerSettings(alert=AlertSettings(severities={severity: "page" for severity in Severity}))
+    renamed = BreakerSettings(alert=AlertSettings(severities=dict.fromkeys(Severity, "page")))
     with world.committed("drifts") as breaker:
         trip(breaker)
     with world.committed("by hand") as breaker:
