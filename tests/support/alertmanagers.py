@@ -37,6 +37,10 @@ GROUP_INTERVAL = 0.2
 # Long enough for some flushes of a group: what was not notified by then will not be.
 QUIET = 4 * GROUP_INTERVAL
 RESOLVE_TIMEOUT = 1.0
+# The second of a pair waits so long for the first to notify, then looks whether it has. What changes meanwhile it tells
+# as it was, and again as it is: so this must be short beside the group's interval, as it is by default (15 s, 5 min).
+PEER_TIMEOUT = 0.3
+PAIRS_GROUP_INTERVAL = 2.0
 
 # One group for each label set, flushed at once: what a person is told depends on what is sent, and on nothing else.
 CONFIGURATION = """\
@@ -110,6 +114,7 @@ class AlertmanagerProcess:
         *,
         prefix: str = "",
         group_wait: float = 0.0,
+        group_interval: float = GROUP_INTERVAL,
         gossip: tuple[int, Sequence[int]] | None = None,
         web: str | None = None,
         login: tuple[str, str] | None = None,
@@ -130,7 +135,7 @@ class AlertmanagerProcess:
             CONFIGURATION.format(
                 resolve_timeout=int(RESOLVE_TIMEOUT),
                 group_wait=int(group_wait),
-                group_interval=int(GROUP_INTERVAL * 1000),
+                group_interval=int(group_interval * 1000),
                 pager=pager.url,
             )
         )
@@ -231,7 +236,12 @@ def pair(folder: Path, pager: Receiver) -> Iterator[tuple[AlertmanagerProcess, A
     ports = free_port(), free_port()
     with ExitStack() as stack:
         first, second = (
-            stack.enter_context(AlertmanagerProcess(folder / str(port), pager, gossip=(port, ports))) for port in ports
+            stack.enter_context(
+                AlertmanagerProcess(
+                    folder / str(port), pager, group_interval=PAIRS_GROUP_INTERVAL, gossip=(port, ports)
+                )
+            )
+            for port in ports
         )
         eventually(lambda: first.peers() == second.peers() == 2, "two peers know of each other")
         yield first, second
@@ -248,7 +258,7 @@ def _gossiping(gossip: tuple[int, Sequence[int]] | None) -> list[str]:
         "--cluster.pushpull-interval=500ms",
         "--cluster.reconnect-interval=200ms",
         "--cluster.settle-timeout=1s",
-        "--cluster.peer-timeout=1s",
+        f"--cluster.peer-timeout={int(PEER_TIMEOUT * 1000)}ms",
     ]
 
 
