@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics as statistics_of
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -11,10 +12,10 @@ from sqlalchemy import create_engine
 
 from driftbreaker.testing import postgres_server
 
-from . import contention, loop, scale, statements
+from . import contention, loop, relay, scale, statements
 from .rounds import Result, noise
 
-PARTS = ("statements", "contention", "scale", "loop")
+PARTS = ("statements", "contention", "scale", "loop", "relay")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
@@ -26,6 +27,18 @@ def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
         promise = "" if each.limit is None else f"{sign} {each.limit:g}"
         quartiles = f"{each.low:.2f}–{each.high:.2f}"
         print(f"  {each.name:44} {each.median:12.1f} {each.ratio:7.2f} {quartiles:>13} {promise:>8} {each.verdict}")
+
+
+def show_relay(url: str) -> None:
+    """Print what alerting costs and how fast it is."""
+    show("PostgreSQL: what a caller pays for alerting", relay.callers(url))
+    print("\nPostgreSQL: alerts a second to a receiver on this machine")
+    for relays, rate in relay.throughput(url).items():
+        print(f"  {relays} relay processes: {rate:10.0f}")
+    print("\nPostgreSQL: from commit to delivery, ms")
+    for name, taken in relay.delays(url, poll=0.5).items():
+        percentiles = statistics_of.quantiles(taken, n=100)
+        print(f"  {name:44} p50 {percentiles[49]:8.1f}   p99 {percentiles[98]:8.1f}")
 
 
 def main(parts: tuple[str, ...]) -> None:
@@ -61,6 +74,12 @@ def main(parts: tuple[str, ...]) -> None:
                 f"\nlongest stall of the event loop while another process holds the row 200 ms: {stall * 1000:.1f} ms"
             )
         engine.dispose()
+        if "relay" in parts:
+            url = server.url(server.create_database())
+            engine = create_engine(url)
+            statements.prepare(engine)
+            engine.dispose()
+            show_relay(url)
 
 
 if __name__ == "__main__":

@@ -112,14 +112,6 @@ def check_threshold_score(value: object, what: str) -> float:
     return score
 
 
-def check_seconds(value: object, what: str) -> float:
-    """Check a time in seconds: a finite number above 0, at most 36,500 days."""
-    seconds = check_threshold_score(value, what)
-    if not 0 < seconds <= MAX_TTL.total_seconds():
-        raise InvalidArgumentError(f"{what} must be a number of seconds above 0, got {_shown(value)}")
-    return seconds
-
-
 def check_flag(value: object, what: str) -> bool:
     """Check a yes or no: True or False, and nothing that merely looks like it."""
     if value is not True and value is not False:

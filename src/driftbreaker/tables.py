@@ -258,7 +258,7 @@ class Tables:
         table = self._table(
             "deliveries",
             Column("identity", String(64), primary_key=True),
-            Column("channel", String(100), primary_key=True),
+            Column("channel", String(MAX_NAME), primary_key=True),
             # The versions of the alert that were last tried and last taken: another one is due by itself.
             Column("version_seen", BigInteger, nullable=False, server_default="0"),
             Column("version_sent", BigInteger, nullable=False, server_default="0"),

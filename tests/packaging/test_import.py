@@ -12,7 +12,7 @@ import pytest
 
 import driftbreaker
 
-HEAVY = ("sqlalchemy", "pydantic", "greenlet", "httpx", "click", "genai_prices", "asyncio", "sqlmodel")
+HEAVY = ("sqlalchemy", "pydantic", "greenlet", "httpx2", "apprise", "click", "genai_prices", "asyncio", "sqlmodel")
 
 
 def loaded_after(program: str) -> set[str]:
@@ -29,10 +29,15 @@ def test_pure_names_need_no_database_library() -> None:
     assert "sqlalchemy" not in loaded_after("from driftbreaker import BreakerSettings, Incident, listen")
 
 
+def test_channels_need_no_database_library() -> None:
+    assert "sqlalchemy" not in loaded_after("from driftbreaker import Alertmanager, IncidentFiles, Webhook")
+    assert not loaded_after("from driftbreaker import IncidentFiles") & {"sqlalchemy", "httpx2"}
+
+
 @pytest.mark.parametrize("program", ["from driftbreaker import CircuitBreaker", "import driftbreaker.costsim"])
 def test_the_sync_door_reaches_neither_the_async_one_nor_greenlet(program: str) -> None:
     loaded = loaded_after(f"{program}\nimport sys; assert 'driftbreaker.aio' not in sys.modules")
-    assert not loaded & {"greenlet", "click", "httpx"}
+    assert not loaded & {"greenlet", "click", "httpx2", "apprise"}
 
 
 def test_import_costs_under_fifty_milliseconds_beyond_the_interpreter() -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
-DOORS = ("driftbreaker", "driftbreaker.costsim", "driftbreaker.costsim.circuit_breaker", "driftbreaker.testing")
+DOORS = (
+    "driftbreaker",
+    "driftbreaker.alertmanager",
+    "driftbreaker.contrib.apprise",
+    "driftbreaker.costsim",
+    "driftbreaker.costsim.circuit_breaker",
+    "driftbreaker.testing",
+)
 REWRITE = "DRIFTBREAKER_WRITE_SNAPSHOT"
 
 

@@ -21,6 +21,7 @@ from driftbreaker.tables import default_tables
 
 TABLES = default_tables()
 DRIVERS = ("sqlite", "aiosqlite", "psycopg", "psycopg-async", "asyncpg")
+ASYNC_DRIVERS = ("aiosqlite", "psycopg-async", "asyncpg")
 # A run on another version may take some of them, for time's sake; the suite itself takes all.
 CHOSEN = tuple(os.environ.get("DRIFTBREAKER_DRIVERS", ",".join(DRIVERS)).split(","))
 SETTINGS = BreakerSettings()
@@ -70,7 +71,7 @@ class World:
 
     def __init__(self, driver: str, url: str, outside: Engine, **options: Any) -> None:
         self.driver = driver
-        self.is_async = driver in ("aiosqlite", "psycopg-async", "asyncpg")
+        self.is_async = driver in ASYNC_DRIVERS
         self.dialect = "sqlite" if "sqlite" in driver else "postgresql"
         self.outside = outside
         self.url = url

@@ -9,12 +9,19 @@ from sqlalchemy.orm import Session
 
 import driftbreaker
 from driftbreaker import (
+    Alert,
+    Alertmanager,
     AsyncCircuitBreaker,
     BreakerSettings,
     BreakerState,
+    Cadence,
+    Channel,
     CircuitBreaker,
     HistoryEntry,
     Incident,
+    IncidentFiles,
+    Outcome,
+    Webhook,
     costsim,
 )
 
@@ -34,6 +41,19 @@ def joined(session: Session, until: datetime) -> None:
     breaker.disable("why")  # pyright: ignore[reportCallIssue]
     CircuitBreaker(session, "pricing", when="later")  # pyright: ignore[reportArgumentType]
     CircuitBreaker(session)  # pyright: ignore[reportCallIssue]
+
+
+async def channels(alerts: list[Alert]) -> None:
+    built_in: list[Channel] = [
+        Alertmanager(["http://a:9093", "http://b:9093"], token="t"),
+        Webhook("https://x.example", secret="whsec_", format="alertmanager"),
+        IncidentFiles("incidents"),
+    ]
+    assert_type(await Alertmanager("http://a:9093").send(alerts), list[Outcome])
+    assert_type(IncidentFiles("incidents").send(alerts), list[Outcome])
+    assert_type([channel.cadence for channel in built_in], list[Cadence])
+    Webhook("https://x.example")  # pyright: ignore[reportCallIssue]
+    Webhook("https://x.example", secret="whsec_", format="xml")  # pyright: ignore[reportArgumentType]
 
 
 async def joined_async(session: AsyncSession) -> None:

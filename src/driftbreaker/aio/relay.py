@@ -13,8 +13,8 @@ from sqlalchemy.pool import StaticPool
 from ..alerts import Channel
 from ..checks import check_seconds
 from ..errors import InvalidArgumentError
-from ..hooks import listen
-from ..relay.options import Pass, RelayOptions, checked_options
+from ..hooks import Event, listen
+from ..relay.options import Pass, RelayOptions, announces_work, checked_options
 from ..relay.pump import Pump
 
 if TYPE_CHECKING:
@@ -57,8 +57,13 @@ class AsyncRelay:
         """Relay until cancelled, or until `close`."""
         self._pump = pump = self._new_pump()
         loop = asyncio.get_running_loop()
-        # Commits happen in any thread; the event only sets a flag here.
-        stop_listening = listen(lambda _event: _call_soon(loop, pump.wake))
+
+        def hear(event: Event) -> None:
+            # Commits happen in any thread; this only sets a flag here.
+            if announces_work(event):
+                _call_soon(loop, pump.wake)
+
+        stop_listening = listen(hear)
         try:
             await pump.forever()
         finally:

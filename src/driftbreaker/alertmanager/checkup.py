@@ -40,7 +40,7 @@ async def check_peer(line: PeerLine) -> Checkup:
     return Checkup(
         url=line.peer.url,
         ready=ready.accepted,
-        version=version,
+        version=None if version is None else line.hide(version),
         resolve_timeout=resolve_timeout,
         errors=tuple(errors),
     )

@@ -1,4 +1,4 @@
-"""Alerts as Alertmanager's API v2 takes them: the same labels and start for ever, an end that cannot come too early."""
+"""Alerts as Alertmanager takes them: the same labels and start for ever, an end that cannot come too early."""
 
 from __future__ import annotations
 

@@ -57,6 +57,10 @@ class PeerLine:
         """Ask the peer for something, within the same deadline and with the same credentials."""
         return await self._poster.request("GET", self.peer.url + path, headers=self._headers, limit=limit)
 
+    def hide(self, text: str) -> str:
+        """Return what the peer said without the channel's secrets in it."""
+        return self._poster.hide(text)
+
     async def _post(self, encoded: Sequence[bytes]) -> list[Outcome]:
         """Post one body; of one that is refused find the alerts that are to blame, by halves.
 

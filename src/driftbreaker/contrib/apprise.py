@@ -21,6 +21,8 @@ try:
 except ModuleNotFoundError as missing:
     raise ImportError("AppriseChannel needs apprise: pip install 'driftbreaker[apprise]'") from missing
 
+__all__ = ["AppriseChannel"]
+
 MAX_LABELS = 1_000
 REMEMBERED = 1_000
 _heard: ContextVar[list[str] | None] = ContextVar("driftbreaker_apprise_heard", default=None)
@@ -130,5 +132,6 @@ def _keep_to_ourselves(record: logging.LogRecord) -> bool:
     return False
 
 
-# Other users of Apprise in this process, and other threads, log as they did.
-logging.getLogger("apprise").addFilter(_keep_to_ourselves)
+# Other users of Apprise in this process, and other threads, log as they did. What Apprise sends by logs whole paths.
+for _name in ("apprise", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_keep_to_ourselves)

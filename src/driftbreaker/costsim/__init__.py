@@ -11,6 +11,7 @@ from .circuit_breaker import (
     is_v2_disabled,
     logger,
 )
+from .delivery import create_relay
 from .intents import FeatureIntent, RetryPolicy
 from .records import CircuitBreakerState, Incident
 
@@ -24,6 +25,7 @@ __all__ = [
     "Incident",
     "RetryPolicy",
     "create_circuit_breaker",
+    "create_relay",
     "disable_v2",
     "enable_v2",
     "is_v2_disabled",

@@ -44,7 +44,7 @@ def prune(session: Session, ledger: Ledger, *, keep: float, keep_parked: float, 
     One that a channel refused stays for `keep_parked` seconds. Returns how many went.
     """
     sql = ledger.sql(session)
-    ages = {"keep": -round(keep * 1000), "keep_parked": -round(keep_parked * 1000)}
+    ages = {"keep": round(keep * 1000), "keep_parked": round(keep_parked * 1000)}
     gone = 0
     for row in ledger.run(session, deliveries.finished(sql), **ages, limit=limit).all():
         if ledger.run(session, deliveries.lock_quietly(sql), name=row.name, scope=row.scope).first() is None:

@@ -7,8 +7,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -113,16 +112,21 @@ class Poster:
         response = received.response
         if response is None:
             return Reply(status=None, text=trouble)
-        text = self._veil.hide(received.content.decode("utf-8", "replace"), cut=received.cut)
-        return Reply(
+        reply = Reply(
             status=response.status_code,
-            text=text,
+            text=received.content.decode("utf-8", "replace"),
             retry_after=retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
             elsewhere=origin_of(response.headers.get("Location")),
         )
+        # What was accepted is read by programs, for whom stars in it would spoil it; it goes into no message.
+        return reply if reply.accepted else replace(reply, text=self.hide(reply.text, cut=received.cut))
+
+    def hide(self, text: str, *, cut: bool = False) -> str:
+        """Return what a receiver said without the channel's secrets in it."""
+        return self._veil.hide(text, cut=cut)
 
     def _told(self, error: Exception) -> str:
-        detail = one_line(self._veil.hide(str(error)))
+        detail = one_line(self.hide(str(error)))
         return f"could not be asked: {type(error).__name__}{': ' if detail else ''}{detail}"
 
 
@@ -134,8 +138,16 @@ def _request(method: str, url: str, headers: Mapping[str, str], content: bytes) 
 
 
 def _proxy_for(url: httpx2.URL) -> str | None:
-    proxies = urllib.request.getproxies()
+    # The environment alone: what asks macOS or Windows for its settings may block, and crashes after a fork.
+    proxies = urllib.request.getproxies_environment()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(urlsplit(str(url)).netloc):
+    if not proxy or _goes_direct(url, proxies.get("no", "")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _goes_direct(url: httpx2.URL, no_proxy: str) -> bool:
+    """Whether NO_PROXY names this host: itself, with its port, a domain above it, or ``*`` for all."""
+    names = (url.host.lower(), url.netloc.decode("ascii").lower())
+    exempt = [each.strip().lower().lstrip(".") for each in no_proxy.split(",")]
+    return "*" in exempt or any(name == each or name.endswith(f".{each}") for each in exempt if each for name in names)

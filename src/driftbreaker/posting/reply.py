@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -28,10 +28,13 @@ _BLANK = re.compile("[\\s\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What came back: a status and the beginning of a text, or no status and why there is none. Free of secrets."""
+    """What came back: a status and the beginning of a text, or no status and why there is none.
+
+    `error` is free of secrets. The `text` of an accepted reply is as it came.
+    """
 
     status: int | None
-    text: str
+    text: str = field(repr=False)
     retry_after: float | None = None
     elsewhere: str | None = None
 

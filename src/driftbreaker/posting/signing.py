@@ -20,6 +20,7 @@ class Signer:
         if not isinstance(secret, str) or not secret.strip():
             raise InvalidArgumentError(f"secret must be text, got {type(secret).__name__}{_WAY_OUT}")
         self._keys = [_key(each) for each in secret.split()]
+        self.secrets = [spelling for each in secret.split() for spelling in (each, each.removeprefix(_PREFIX))]
 
     def __repr__(self) -> str:
         return f"Signer({len(self._keys)} keys)"

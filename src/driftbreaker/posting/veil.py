@@ -56,12 +56,13 @@ def basic(username: str, password: str) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return how a secret may come back: as it is, in a URL, in JSON, in an HTML page."""
+    """Return how a secret may come back: as it is, in a URL, in JSON, in an HTML page, in an error about bytes."""
     return {
         secret,
         quote(secret, safe=""),
         quote(secret),
         json.dumps(secret)[1:-1],
+        repr(secret.encode("utf-8", "replace"))[2:-1],
         secret.replace("/", "\\/"),
         secret.replace("&", "&amp;"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -98,14 +99,14 @@ def _all_failed(alerts: Sequence[Alert], error: str) -> list[Outcome]:
 async def _call(method: Callable[[], Any], *, plain: bool) -> Any:
     if not plain:
         return await method()
-    try:
-        answer = await asyncio.to_thread(method)
-    except RuntimeError as error:
-        # At the interpreter's end no thread can be had any more; what is drained then may block.
-        if "after interpreter shutdown" not in str(error):
-            raise
-        answer = method()
+    # At the interpreter's end no thread can be had any more; what is drained then may block.
+    answer = method() if interpreter_ends() else await asyncio.to_thread(method)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def interpreter_ends() -> bool:
+    """Return whether the main thread is done, so that only what is drained at exit still runs."""
+    return not threading.main_thread().is_alive()
 
 
 async def close(channel: Channel) -> None:

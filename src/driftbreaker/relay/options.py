@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from ..alerts import Cadence, Channel
-from ..checks import check_kind, check_seconds, check_threshold_count, check_threshold_score, looks
+from ..checks import check_channel_name, check_kind, check_seconds, check_threshold_count, check_threshold_score, looks
 from ..clock import Clock
 from ..errors import InvalidArgumentError
+from ..hooks import Event
+from ..model import Change
 from ..outbox import Ledger
 from ..tables import Tables, default_tables
 
-MAX_CHANNEL_NAME = 100
 A_DAY = 86_400.0
 A_WEEK = 7 * A_DAY
 
@@ -48,6 +49,11 @@ class RelayOptions(TypedDict, total=False):
     keep: float
     tables: Tables | None
     clock: Clock | None
+
+
+def announces_work(event: Event) -> bool:
+    """Return whether something was committed that an alert may tell of, unlike a relay's own events."""
+    return event.kind in frozenset(Change)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +115,7 @@ def _checked_channels(channels: Sequence[Channel]) -> tuple[Channel, ...]:
         for method in ("send", "close"):
             if not callable(getattr(channel, method, None)):
                 raise InvalidArgumentError(f"a channel must have a method {method}(), got {type(channel).__name__}")
-        name = getattr(channel, "name", None)
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_CHANNEL_NAME:
-            raise InvalidArgumentError(
-                f"a channel's name must be text of 1 to {MAX_CHANNEL_NAME} characters, got {type(channel).__name__}"
-            )
+        name = check_channel_name(getattr(channel, "name", None))
         if not isinstance(getattr(channel, "cadence", None), Cadence):
             raise InvalidArgumentError(f"the channel {name!r} must have a cadence: one of driftbreaker.Cadence")
     names = [channel.name for channel in checked]

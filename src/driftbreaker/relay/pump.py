@@ -28,6 +28,7 @@ _logger = logging.getLogger("driftbreaker")
 SWEEP_BATCH = 100
 PRUNE_BATCH = 500
 PRUNE_EVERY = 60.0
+DATABASE = "database"
 
 
 class Database(Protocol):
@@ -112,12 +113,12 @@ class Pump:
         try:
             done = await work()
         except (SQLAlchemyError, DriftbreakerError, OSError) as error:
-            self._troubled(what, f"{type(error).__name__}: {error}")
+            self._troubled(DATABASE, f"{type(error).__name__}: {error}")
             return False
-        if done.failed and not done.sent:
-            return False
-        self._untroubled(what)
-        return True
+        self._untroubled(DATABASE)
+        if done.sent or done.parked:
+            self._untroubled(what)
+        return not done.failed or bool(done.sent)
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         try:

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -20,8 +21,9 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ..alerts import Channel
 from ..checks import check_seconds
 from ..errors import InvalidArgumentError
-from ..hooks import listen
-from .options import Pass, RelayOptions, checked_options
+from ..hooks import Event, listen
+from .delivery import interpreter_ends
+from .options import Options, Pass, RelayOptions, announces_work, checked_options
 from .pump import Pump
 
 if TYPE_CHECKING:
@@ -32,27 +34,32 @@ T = TypeVar("T")
 _logger = logging.getLogger("driftbreaker")
 #: How long the interpreter's exit waits for what was committed last.
 LAST_PASS = 2.0
+FORK_WAITS = 5.0
 
 
 class _Database:
     """Runs steps on an engine, in the relay's own thread: there is nothing else on its event loop to hold up."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, between_forks: AbstractContextManager[object]) -> None:
         self._engine = engine
+        self._between_forks = between_forks
 
     async def run(self, step: Callable[[Session], T]) -> T:
-        with Session(self._engine) as session, session.begin():
+        with self._between_forks, Session(self._engine) as session, session.begin():
             return step(session)
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that can still look up names when the interpreter is about to exit and threads are gone."""
+    """An event loop that still works when the interpreter is about to exit, where no new thread is to be had."""
 
     async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().getaddrinfo(*args, **kwargs)
-        except RuntimeError:
+        if interpreter_ends():
             return socket.getaddrinfo(*args, **kwargs)
+        return await super().getaddrinfo(*args, **kwargs)
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        if not interpreter_ends():  # which has joined the executor's threads already
+            await super().shutdown_default_executor(*args)
 
 
 class Relay:
@@ -92,7 +99,7 @@ class Relay:
         """
 
         async def once() -> Pass:
-            pump = Pump(_Database(self._engine), self._options)
+            pump = Pump(_Database(self._engine, nullcontext()), self._options)
             try:
                 return await pump.one_pass()
             finally:
@@ -104,7 +111,7 @@ class Relay:
         """Relay for ever, in this thread; SIGTERM or SIGINT in the main thread end it after one last pass."""
 
         async def forever() -> None:
-            pump = Pump(_Database(self._engine), self._options)
+            pump = Pump(_Database(self._engine, nullcontext()), self._options)
             _stop_on_signals(pump)
             await pump.forever()
 
@@ -121,7 +128,7 @@ class Relay:
                 "an in-memory database has one connection, which a background relay must not share: call run_once()"
             )
         if self._background is None:
-            self._background = _Background(lambda: Pump(_Database(self._engine), self._options), self._engine)
+            self._background = _Background(self._engine, self._options)
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop after one last pass, waiting for it at most `timeout` seconds. What is left waits in the outbox."""
@@ -141,17 +148,19 @@ class Relay:
 class _Background:
     """A thread with an event loop that pumps until it is closed."""
 
-    def __init__(self, make: Callable[[], Pump], engine: Engine) -> None:
-        self._make = make
+    def __init__(self, engine: Engine, options: Options) -> None:
         self._engine = engine
-        self._stop_listening = listen(lambda _event: self.wake())
+        self._options = options
+        self._stop_listening = listen(self._hear)
         self._forget()
         _backgrounds.add(self)
         atexit.register(self._at_exit)
         self._start()
 
-    def wake(self) -> None:
-        """Look for work; called after commits of the host's, so it only sets a flag. Never raises."""
+    def _hear(self, event: Event) -> None:
+        """Called after commits of the host's: it only sets a flag."""
+        if not announces_work(event):
+            return
         with self._lock:
             if self._thread is None and not self._closed:
                 self._start()
@@ -168,13 +177,26 @@ class _Background:
             if self._thread.is_alive():
                 _logger.warning("driftbreaker: the relay did not end within %g s; what is left waits", timeout)
 
-    def after_fork(self) -> None:
-        """In a child: the thread is not there, and the connections are the parent's."""
+    def before_fork(self) -> None:
+        """Wait for the step that is under way: half a transaction must not be copied into a child.
+
+        Not for ever: a fork must not hang with the database.
+        """
+        self._held = self._stepping.acquire(timeout=FORK_WAITS)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._held:
+            self._stepping.release()
+
+    def after_fork_in_child(self) -> None:
+        """The thread is not there, and the connections are the parent's."""
         self._forget()
         self._engine.dispose(close=False)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
+        self._stepping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._running: tuple[asyncio.AbstractEventLoop, Pump] | None = None
         self._closed = False
@@ -187,7 +209,7 @@ class _Background:
 
     def _serve(self, ready: threading.Event) -> None:
         async def forever() -> None:
-            pump = self._make()
+            pump = Pump(_Database(self._engine, self._stepping), self._options)
             self._running = (asyncio.get_running_loop(), pump)
             ready.set()
             await pump.forever()
@@ -216,13 +238,20 @@ class _Background:
 _backgrounds: WeakSet[_Background] = WeakSet()
 
 
-def _after_fork() -> None:
-    for background in tuple(_backgrounds):
-        background.after_fork()
+def _each(do: Callable[[_Background], None]) -> Callable[[], None]:
+    def each() -> None:
+        for background in tuple(_backgrounds):
+            do(background)
+
+    return each
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_each(_Background.before_fork),
+        after_in_parent=_each(_Background.after_fork_in_parent),
+        after_in_child=_each(_Background.after_fork_in_child),
+    )
 
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -234,14 +234,14 @@ def finished(sql: Sql) -> Select[Any]:
     """Alerts that ended long ago and that every channel has done with; parked ones only after a time of their own."""
     o, d = sql.tables.outbox, sql.tables.deliveries
     of_it = d.c.identity == o.c.identity
-    ago = sql.later(sql.now, parameter("keep", COUNT))
-    parked = d.c.parked_at > sql.later(sql.now, parameter("keep_parked", COUNT))
+    kept = sql.later(o.c.changed_at, parameter("keep", COUNT)) > sql.now
+    parked = sql.later(d.c.parked_at, parameter("keep_parked", COUNT)) > sql.now
     at_work = or_(d.c.version_seen != o.c.version, d.c.next_at.is_not(None), d.c.lease_until > sql.now, parked)
     return (
         select(o.c.identity, o.c.name, o.c.scope, o.c.version)
         .where(
             o.c.state == word(AlertState.RESOLVED),
-            o.c.changed_at <= ago,
+            ~kept,
             exists().where(of_it),
             ~exists().where(of_it, func.coalesce(at_work, False)),
         )

@@ -82,7 +82,7 @@ class Sql(ABC):
 
     @abstractmethod
     def later(self, instant: ColumnElement[Any], milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return `instant` plus a number of milliseconds; no end (NULL) when there are none."""
+        """Return `instant` plus a number of milliseconds >= 0; no end (NULL) when there are none."""
 
     @abstractmethod
     def insert(self, table: Table) -> Any:

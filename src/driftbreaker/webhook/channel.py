@@ -60,7 +60,7 @@ class Webhook:
         self._poster = Poster(
             timeout=self.timeout,
             tls=Tls.checked(ca_file, client_cert, verify),
-            veil=Veil.over([*secret.split(), *self._headers.values(), *self._address.secrets]),
+            veil=Veil.over([*self._signer.secrets, *self._headers.values(), *self._address.secrets]),
         )
         self._failing = False
 
