@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from .. import outbox
 from ..alerts import Channel, Result
-from ..errors import DriftbreakerError
 from ..hooks import Event, emit
 from ..model import AlertState
 from ..outbox import Settled
@@ -51,24 +50,33 @@ class Pump:
         self._ledger = options.ledger
         self._wakes: list[asyncio.Event] = []
         self._stopping = asyncio.Event()
-        self._trouble: set[str] = set()
+        self._trouble: defaultdict[str, set[str]] = defaultdict(set)
         self._prune_at = 0.0
 
     async def one_pass(self) -> Pass:
         """Sweep, then send everything that is due now; return what was done."""
         swept = await self._sweep()
-        sent = await asyncio.gather(*(self._drain(channel) for channel in self._options.channels))
-        await self._database.run(lambda session: outbox.mark_missed(session, self._ledger, SWEEP_BATCH))
+        drained = await asyncio.gather(*map(self._drain, self._options.channels), return_exceptions=True)
+        done = Pass(swept=swept)
+        for each in drained:
+            # Only when every channel had its turn: one of them must not cut the others short.
+            if isinstance(each, BaseException):
+                raise each
+            done += each
+        await self._mark_missed()
         await self._prune()
-        return sum(sent, Pass(swept=swept))
+        return done
 
     async def forever(self) -> None:
         """Go on until told to stop, and send what is due then, in one last pass."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat("housekeeping", self._keep_house))
+                group.create_task(self._repeat("housekeeping", self._keep_house, asyncio.Event()))
                 for channel in self._options.channels:
-                    group.create_task(self._repeat(f"channel {channel.name!r}", partial(self._drain, channel)))
+                    # Commits wake the channels alone: for housekeeping they would pay with this process's time.
+                    wake = asyncio.Event()
+                    self._wakes.append(wake)
+                    group.create_task(self._repeat(_called(channel), partial(self._drain, channel), wake))
         finally:
             await self.close()
 
@@ -88,12 +96,9 @@ class Pump:
     def stop(self) -> None:
         """Stop after one last pass. For this event loop's own thread."""
         self._stopping.set()
-        self.wake()
 
-    async def _repeat(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]]) -> None:
+    async def _repeat(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]], wake: asyncio.Event) -> None:
         """Work when woken, and at every poll; an outage of the database or of the receiver only slows it down."""
-        wake = asyncio.Event()
-        self._wakes.append(wake)
         failures = 0
         while True:
             stopping = self._stopping.is_set()
@@ -102,34 +107,38 @@ class Pump:
             failures = failures + 1 if failed else 0
             if stopping:
                 return
-            if failures and not self._stopping.is_set():
+            if failures:
                 # Woken or not: what is down is not asked at every commit of the host's.
                 pause = back_off(failures, self._options.retry_base, self._options.resend_interval, random.random)
-                await self._wait(self._stopping, pause)
+                await self._wait(pause)
             else:
-                await self._wait(wake, spread(self._options.poll, random.random))
+                await self._wait(spread(self._options.poll, random.random), wake)
 
     async def _worked(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]]) -> bool:
         try:
             done = await work()
-        except (SQLAlchemyError, DriftbreakerError, OSError) as error:
-            self._troubled(DATABASE, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            # The database's, mostly, and told once. A defect of ours must not end the pager either.
+            _logger.debug("driftbreaker: the relay's %s failed", what, exc_info=True)
+            self._troubled(DATABASE, what, f"{type(error).__name__}: {error}")
             return False
-        self._untroubled(DATABASE)
+        self._untroubled(DATABASE, what)
         if done.sent or done.parked:
-            self._untroubled(what)
+            self._untroubled(what, what)
         return not done.failed or bool(done.sent)
 
-    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+    async def _wait(self, seconds: float, *events: asyncio.Event) -> None:
+        """Wait for one of the events, or for the end, but no longer than so many seconds."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._stopping, *events)]
         try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     async def _keep_house(self) -> Pass:
         swept = await self._sweep()
-        await self._database.run(lambda session: outbox.mark_missed(session, self._ledger, SWEEP_BATCH))
+        await self._mark_missed()
         now = asyncio.get_running_loop().time()
         if now >= self._prune_at:
             await self._prune()
@@ -137,6 +146,9 @@ class Pump:
         if swept:
             self.wake()
         return Pass(swept=swept)
+
+    async def _mark_missed(self) -> None:
+        await self._database.run(lambda session: outbox.mark_missed(session, self._ledger, SWEEP_BATCH))
 
     async def _sweep(self) -> int:
         swept = 0
@@ -180,6 +192,7 @@ class Pump:
             each.claim.alert.incident.id
             for each in settled
             if each.outcome is not None and each.outcome.result is Result.ACCEPTED and each.claim.alert.firing
+            if not each.claim.alert.incident.alert_sent
         ]
         await self._database.run(lambda session: outbox.settle(session, ledger, channel.name, settled))
         # A transaction of its own: a row of the host's that it would wait for must not hold up the claims.
@@ -187,23 +200,30 @@ class Pump:
 
     def _tell(self, channel: Channel, settled: list[Settled]) -> None:
         """Tell the log and the listeners what changed: never once per send."""
-        what = f"channel {channel.name!r}"
+        what = _called(channel)
         errors = [each.outcome.error for each in settled if each.outcome and each.outcome.result is Result.FAILED]
         if errors:
-            self._troubled(what, errors[0])
+            self._troubled(what, what, errors[0])
         emit(_event(channel, each) for each in settled if _is_news(each))
 
-    def _troubled(self, what: str, error: str) -> None:
-        if what not in self._trouble:
-            self._trouble.add(what)
+    def _troubled(self, what: str, whose: str, error: str) -> None:
+        """Say that something began to fail, once however many meet it."""
+        if not self._trouble[what]:
             _logger.warning("driftbreaker: the relay's %s is failing, nothing is lost: %s", what, error)
             emit([Event(kind="relay_failing", name="", scope="", facts={"what": what, "error": error})])
+        self._trouble[what].add(whose)
 
-    def _untroubled(self, what: str) -> None:
-        if what in self._trouble:
-            self._trouble.discard(what)
-            _logger.warning("driftbreaker: the relay's %s works again", what)
-            emit([Event(kind="relay_restored", name="", scope="", facts={"what": what})])
+    def _untroubled(self, what: str, whose: str) -> None:
+        """Say that it works again, once it does for all."""
+        if whose in self._trouble[what]:
+            self._trouble[what].discard(whose)
+            if not self._trouble[what]:
+                _logger.warning("driftbreaker: the relay's %s works again", what)
+                emit([Event(kind="relay_restored", name="", scope="", facts={"what": what})])
+
+
+def _called(channel: Channel) -> str:
+    return f"channel {channel.name!r}"
 
 
 def _count(settled: list[Settled]) -> Pass:
