@@ -243,3 +243,15 @@ def test_a_resolve_that_came_too_early_for_the_receivers_clock_is_heard_when_it_
     assert relay.run_once() == Pass(sent=1)
     assert not alertmanager.fires()
     pager.wait("firing", "resolved")
+
+
+def test_a_time_to_live_shorter_than_the_clock_is_wrong_is_over_before_it_begins(
+    any_world: World, alertmanager: AlertmanagerProcess, pager: Pager, channel: Alertmanager
+) -> None:
+    """A limit, not a wish: whoever changes it changes the document."""
+    clock = OffsetClock(-90 * SECOND)
+    with any_world.committed(clock=clock, settings=BreakerSettings(ttl=MINUTE)) as breaker:
+        trip(breaker)
+    assert any_world.relay(channel, clock=clock).run_once() == Pass(sent=1)
+    assert not alertmanager.fires()
+    pager.wait()
