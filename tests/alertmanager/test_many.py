@@ -91,16 +91,19 @@ def relay_until_told(place: Place, url: str, ready: Event) -> None:
 
 
 @contextmanager
-def working(place: Place, url: str) -> Iterator[None]:
-    ready = PROCESSES.Event()
-    worker = PROCESSES.Process(target=relay_until_told, args=(place, url, ready), daemon=True)
-    worker.start()
+def working(place: Place, url: str, count: int) -> Iterator[None]:
+    """Have so many workers, and see them at work."""
+    ready = [PROCESSES.Event() for _ in range(count)]
+    workers = [PROCESSES.Process(target=relay_until_told, args=(place, url, each), daemon=True) for each in ready]
+    for worker in workers:
+        worker.start()
     try:
-        assert ready.wait(30)
+        assert all(each.wait(30) for each in ready)
         yield
     finally:
-        worker.terminate()
-        worker.join(30)
+        for worker in workers:
+            worker.terminate()
+            worker.join(30)
 
 
 def test_however_many_relays_each_change_is_sent_once(
@@ -108,8 +111,7 @@ def test_however_many_relays_each_change_is_sent_once(
 ) -> None:
     """Three in the hosts, woken by their commits, and two workers that poll."""
     with ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(working(place, alertmanager.url))
+        stack.enter_context(working(place, alertmanager.url, 2))
         hosts = [stack.enter_context(place.open()) for _ in range(3)]
         for host in hosts:
             stack.enter_context(Relay(host.engine, [Alertmanager(alertmanager.url)], poll=0.1))

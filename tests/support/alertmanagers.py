@@ -33,9 +33,9 @@ MISSING = "no Alertmanager on this machine: apt-get install prometheus-alertmana
 
 PATIENCE = 20.0
 POLL = 0.02
-GROUP_INTERVAL = 0.2
+GROUP_INTERVAL = 0.15
 # Long enough for some flushes of a group: what was not notified by then will not be.
-QUIET = 4 * GROUP_INTERVAL
+QUIET = 3 * GROUP_INTERVAL
 RESOLVE_TIMEOUT = 1.0
 # The second of a pair waits so long for the first to notify, then looks whether it has. What changes meanwhile it tells
 # as it was, and again as it is: so this must be short beside the group's interval, as it is by default (15 s, 5 min).
