@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test torture versions lint types floors bench wheel check lock clean
+.PHONY: demo test test-alertmanager torture versions lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -16,6 +16,10 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	$(BIN)/pytest
+
+# What a real Alertmanager makes of our alerts, on SQLite and PostgreSQL; needs Debian's package, and says so.
+test-alertmanager: .venv/.ready
+	$(BIN)/pytest tests/alertmanager
 
 # The contract on the oldest libraries, and on every newer Python and PostgreSQL that is there.
 versions: .venv/.ready
@@ -48,7 +52,7 @@ wheel: .venv/.ready
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/driftbreaker-*.whl
 	cd build/wheel && venv/bin/python ../../tests/packaging/wheel.py
 
-# Everything CI runs, but for what takes minutes: `make torture` and `make versions`.
+# Everything CI runs, but for what takes minutes: `make torture`, `make versions` and `make test-alertmanager`.
 check: test lint types floors wheel
 
 # Rewrites the lock files, newest and oldest, from pyproject.toml; needs uv.
