@@ -14,8 +14,9 @@ LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-an
 demo: .venv/.ready
 	$(BIN)/driftbreaker demo
 
+# A file's tests stay in one process: two at a time, for that is what the smallest machine has.
 test: .venv/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # What a real Alertmanager makes of our alerts, on SQLite and PostgreSQL; needs Debian's package, and says so.
 test-alertmanager: .venv/.ready
