@@ -63,6 +63,28 @@ def test_what_nobody_took_never_goes(world: World) -> None:
     assert relay.run_once().sent == 1
 
 
+@pytest.mark.parametrize("heard", ["the beginning", "all of it"])
+def test_a_channel_that_is_gone_keeps_an_alert_for_a_month(world: World, heard: str) -> None:
+    clock, kept = ManualClock(START), Inbox("kept")
+    relay = world.relay(kept, clock=clock, keep=1.0)
+    with world.committed(clock=clock) as breaker:
+        breaker.disable("off", actor="alice")
+    world.relay(kept, Inbox("gone"), clock=clock).run_once()
+    with world.committed(clock=clock) as breaker:
+        breaker.enable("on", actor="alice")
+    if heard == "all of it":
+        world.relay(Inbox("gone"), clock=clock).run_once()
+    for _ in range(25):
+        relay.run_once()
+        clock.advance(timedelta(seconds=67))
+    clock.advance(timedelta(days=29))
+    relay.run_once()
+    assert world.count("outbox") == 1
+    clock.advance(timedelta(days=1))
+    relay.run_once()
+    assert (world.count("outbox"), world.count("deliveries")) == (0, 0)
+
+
 def test_what_no_channel_has_seen_never_goes(world: World) -> None:
     clock = ManualClock(START)
     open_and_close(world, clock, world.relay(clock=clock, keep=1.0))

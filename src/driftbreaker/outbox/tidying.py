@@ -10,6 +10,8 @@ from ..statements import deliveries
 from ..store import Door, recover_quietly
 from .ledger import Ledger
 
+ABANDONED = 30 * 86_400_000  # milliseconds
+
 
 def sweep(session: Session, ledger: Ledger, limit: int) -> int:
     """Write the recovery of at most `limit` expired breakers; return how many. What somebody holds is passed over."""
@@ -41,10 +43,11 @@ def mark_missed(session: Session, ledger: Ledger, limit: int) -> int:
 def prune(session: Session, ledger: Ledger, *, keep: float, keep_parked: float, limit: int) -> int:
     """Forget at most `limit` alerts that ended `keep` seconds ago and that every channel is done with.
 
-    One that a channel refused stays for `keep_parked` seconds. Returns how many went.
+    One that a channel refused stays for `keep_parked` seconds; one that waits for a channel which nobody has served
+    for a month goes with it. Returns how many went.
     """
     sql = ledger.sql(session)
-    ages = {"keep": round(keep * 1000), "keep_parked": round(keep_parked * 1000)}
+    ages = {"keep": round(keep * 1000), "keep_parked": round(keep_parked * 1000), "abandoned": ABANDONED}
     gone = 0
     for row in ledger.run(session, deliveries.finished(sql), **ages, limit=limit).all():
         if ledger.run(session, deliveries.lock_quietly(sql), name=row.name, scope=row.scope).first() is None:

@@ -52,7 +52,7 @@ class Pump:
         self._wakes: list[asyncio.Event] = []
         self._stopping = asyncio.Event()
         self._trouble: defaultdict[str, set[str]] = defaultdict(set)
-        self._prune_at = 0.0
+        self._prune_at: float | None = None
         self._look_at: dict[str, float] = {}
 
     async def one_pass(self) -> Pass:
@@ -143,8 +143,10 @@ class Pump:
         swept = await self._sweep()
         await self._mark_missed()
         now = asyncio.get_running_loop().time()
-        if now >= self._prune_at:
+        # Never first: what a relay finds after a long absence is sent before it is forgotten.
+        if self._prune_at is not None and now >= self._prune_at:
             await self._prune()
+        if self._prune_at is None or now >= self._prune_at:
             self._prune_at = now + PRUNE_EVERY
         if swept:
             self.wake()

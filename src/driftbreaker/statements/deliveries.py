@@ -260,12 +260,18 @@ def expired_breakers(sql: Sql) -> Select[Any]:
 
 @cache
 def finished(sql: Sql) -> Select[Any]:
-    """Alerts that ended long ago and that every channel has done with; parked ones only after a time of their own."""
+    """Alerts that ended long ago and that every channel has done with; parked ones only after a time of their own.
+
+    A delivery that nobody touched for a month belongs to a channel that is gone, and keeps nothing.
+    """
     o, d = sql.tables.outbox, sql.tables.deliveries
     of_it = d.c.identity == o.c.identity
     kept = sql.later(o.c.changed_at, parameter("keep", COUNT)) > sql.now
     parked = sql.later(d.c.parked_at, parameter("keep_parked", COUNT)) > sql.now
-    at_work = or_(d.c.version_seen != o.c.version, d.c.next_at.is_not(None), d.c.lease_until > sql.now, parked)
+    month = parameter("abandoned", COUNT)
+    unseen = and_(d.c.version_seen != o.c.version, sql.later(o.c.changed_at, month) > sql.now)
+    waits = sql.later(d.c.next_at, month) > sql.now
+    at_work = or_(unseen, waits, d.c.lease_until > sql.now, parked)
     return (
         select(o.c.identity, o.c.name, o.c.scope, o.c.version)
         .where(
