@@ -7,9 +7,10 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event, update
 from sqlalchemy.orm import Session
 
 from driftbreaker import Pass, Relay, outbox
@@ -17,6 +18,7 @@ from driftbreaker.outbox import Claim, Ledger, Settled
 from driftbreaker.tables import default_tables
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import START
+from tests.support.alerts_in_bulk import open_many
 from tests.support.doomed import LEASE, POINTS, Letterbox, die
 from tests.support.inbox import ACCEPTED, Inbox
 from tests.support.worlds import CHOSEN, World
@@ -168,3 +170,37 @@ def test_a_transaction_that_took_long_to_commit_is_found_by_looking_through_ever
         assert outbox.find_due(session, ledger, "inbox", 10, everything=False) == {}
         assert len(outbox.find_due(session, ledger, "inbox", 10, everything=True)) == 1
     assert world.relay(inbox, clock=clock).run_once() == Pass(sent=1), "which a pass on its own always does"
+
+
+@pytest.mark.parametrize("world", SYNC, indirect=True)
+def test_due_work_is_found_by_index_however_many_alerts_fire(world: World) -> None:
+    open_many(world, 5_000)
+    clock = ManualClock(START)
+    ledger = Ledger(default_tables(), clock)
+    with Session(world.outside) as session, session.begin():
+        for number in range(10):
+            found = outbox.find_due(session, ledger, "inbox", 500, everything=True)
+            claims = outbox.claim(session, ledger, "inbox", found, lease=30.0, records=False)
+            settled = [Settled(claim=each, outcome=ACCEPTED, delay=60.0) for each in claims]
+            outbox.settle(session, ledger, "inbox", settled)
+            assert len(claims) == 500, number
+    with world.outside.begin() as connection:  # they fired hours ago
+        connection.execute(update(default_tables().outbox).values(changed_at=START - timedelta(hours=2)))
+    with world.outside.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    clock.advance(timedelta(seconds=30))
+    explain = {"postgresql": "EXPLAIN ", "sqlite": "EXPLAIN QUERY PLAN "}[world.dialect]
+    with world.outside.connect() as connection:
+        plan: list[str] = []
+
+        def keep_plan(_c: object, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+            cursor.execute(explain + statement, parameters)
+            plan.extend(" ".join(map(str, row)) for row in cursor.fetchall())
+
+        event.listen(connection, "before_cursor_execute", keep_plan)
+        assert outbox.find_due(Session(connection), ledger, "inbox", 500, everything=False) == {}
+    text = "\n".join(plan)
+    assert "driftbreaker_deliveries_due" in text, text
+    assert "driftbreaker_outbox_changed" in text, text
+    assert "Seq Scan" not in text, text
+    assert "SCAN driftbreaker" not in text, text
