@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: demo test test-alertmanager torture versions lint types floors bench wheel check lock clean
+.PHONY: demo test test-alertmanager torture versions mutants lint types floors bench wheel check lock clean
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
@@ -29,6 +29,12 @@ versions: .venv/.ready
 # Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night.
 torture: .venv/.ready
 	$(if $(LONG),DRIFTBREAKER_LONG=1 )$(BIN)/pytest tests/torture
+
+# Hundreds of small changes to the core, each of which some test must notice: an hour. SHARE=1/2 runs half of them.
+mutants: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.4'
+	$(BIN)/python scripts/mutants.py $(if $(SHARE),--share $(SHARE))
+	$(BIN)/python scripts/mutants.py --report
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

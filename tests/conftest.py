@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ FROM_OUTSIDE = (
     "DRIFTBREAKER_APPRISE_URLS",
     "DRIFTBREAKER_INCIDENT_DIR",
 )
+
+
+# Whoever starts the tests in the background has them ignore Ctrl-C, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

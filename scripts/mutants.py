@@ -1,0 +1,207 @@
+"""Changes the core in hundreds of small ways, one at a time, and asks whether a test notices each.
+
+    python scripts/mutants.py [--share 1/2] [--only store/late.py] [--report]
+
+Needs cosmic-ray, whose operators make the mutants, beside the test dependencies. Each mutant meets the tests of its
+own room first, then the contract on SQLite, then on PostgreSQL. What was found is kept in build/mutants.jsonl: a run
+that was cut off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+from driftbreaker.testing import postgres_server
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path("src/driftbreaker")
+FOUND = ROOT / "build" / "mutants.jsonl"
+ROOMS = ("policy", "statements", "store", "breaker.py", "costsim")
+#: Operators that need arguments of their own, that change nothing that runs (annotations, the marker of keyword
+#: arguments), that no reader tells from another (== and `is` for what is one object), or whose result no import takes.
+LEFT_OUT = re.compile(
+    "core/(RemoveDecorator|Variable(Inserter|Replacer)|ReplaceBinaryOperator_(BitOr|Mul|Pow)_.*"
+    "|ReplaceBinaryOperator_.*_(RShift|LShift|Pow|BitXor|BitOr|BitAnd)"
+    "|ReplaceComparisonOperator_(Eq|NotEq)_(Is|IsNot|Lt|Gt|LtE|GtE)"
+    "|ReplaceComparisonOperator_(Gt|Lt|GtE|LtE)_(Is|IsNot)"
+    "|ReplaceComparisonOperator_Is_(Eq|NotEq|Lt|Gt|LtE|GtE)"
+    "|ReplaceComparisonOperator_IsNot_(Eq|NotEq|Lt|Gt|LtE|GtE))"
+)
+#: The tests of a room, which kill most of its mutants within seconds.
+NEAREST = {
+    "policy": "tests/unit/test_policy.py tests/unit/test_rolling.py tests/contract/test_drift.py",
+    "statements/dialect.py": "tests/contract/test_instants.py tests/contract/test_recovery.py",
+    "statements/deliveries.py": "tests/relay/test_delivery.py tests/relay/test_retention.py",
+    "statements/outbox.py": "tests/acceptance/test_cli_outbox.py",
+    "statements": "tests/contract/test_drift.py tests/contract/test_recovery.py tests/contract/test_by_hand.py",
+    "outbox/listing.py": "tests/acceptance/test_cli_outbox.py",
+    "outbox": "tests/relay/test_delivery.py tests/relay/test_retention.py",
+    "store/late.py": "tests/contract/test_late.py",
+    "store/notes.py": "tests/contract/test_database_errors.py tests/contract/test_sqlite_errors.py",
+    "store/pending.py": "tests/contract/test_events.py tests/contract/test_interruptions.py",
+    "store/reading.py": "tests/contract/test_reading.py tests/contract/test_recovery.py",
+    "store/records.py": "tests/contract/test_reading.py",
+    "store/reporting.py": "tests/contract/test_drift.py tests/contract/test_schema_errors.py",
+    "costsim": "tests/unit/test_costsim_configuration.py tests/contract/test_costsim.py",
+}
+CONTRACT = "tests/contract tests/sqlite tests/unit tests/relay tests/acceptance/test_cli_outbox.py"
+# Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
+SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one file."""
+
+    path: Path
+    operator: str
+    occurrence: int
+    code: str
+    diff: str
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(f"{self.path}{self.diff}".encode()).hexdigest()[:16]
+
+
+def mutants(only: str) -> Iterator[Mutant]:
+    """Make every mutant of the rooms, in the order of the files."""
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        name = path.relative_to(ROOT / PACKAGE).as_posix()
+        if not name.startswith(ROOMS) or path.name == "__init__.py" or only not in name:
+            continue
+        code = path.read_text()
+        for operator in sorted(operator_names()):
+            if not LEFT_OUT.fullmatch(operator):
+                yield from _of_operator(path.relative_to(ROOT), code, operator)
+
+
+def _of_operator(path: Path, code: str, operator: str) -> Iterator[Mutant]:
+    occurrence = 0
+    while (mutated := mutate_code(code, get_operator(operator)(), occurrence)) is not None:
+        lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
+        diff = "\n".join(line for line in lines if not line.startswith(("---", "+++")))
+        if diff:
+            yield Mutant(path, operator, occurrence, mutated, diff)
+        occurrence += 1
+
+
+def stages(mutant: Mutant) -> Iterator[tuple[str, str]]:
+    """Say which tests to run on which driver, the likeliest killers first."""
+    name = mutant.path.relative_to(PACKAGE).as_posix()
+    nearest = next((tests for room, tests in NEAREST.items() if name.startswith(room)), "tests/contract/test_drift.py")
+    yield "sqlite", nearest
+    yield "sqlite", CONTRACT
+    yield "psycopg", CONTRACT
+
+
+def killer(mutant: Mutant, tree: Path, postgres: str) -> str | None:
+    """Return the first test that fails on a mutant, or None when it survives."""
+    file = tree / mutant.path
+    original = file.read_text()
+    file.write_text(mutant.code)
+    try:
+        for driver, tests in stages(mutant):
+            failed = run(tree, driver, tests, postgres)
+            if failed is not None:
+                return failed
+        return None
+    finally:
+        file.write_text(original)
+
+
+def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
+    """Run some tests; return the first that failed, or None when all passed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tree / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DRIFTBREAKER_DRIVERS": driver,
+        "DRIFTBREAKER_TEST_POSTGRES": postgres,
+    }
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-k", SLOW, *tests.split()]
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"timeout on {driver}"
+    if done.returncode == 0:
+        return None
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return failed[1] if failed else "nothing could be imported"
+
+
+def known() -> dict[str, dict[str, str | None]]:
+    """Read what earlier runs found."""
+    if not FOUND.exists():
+        return {}
+    return {found["key"]: found for found in map(json.loads, FOUND.read_text().splitlines())}
+
+
+def report() -> None:
+    """Print the score of each file, and the survivors."""
+    found = list(known().values())
+    for path in sorted({str(each["path"]) for each in found}):
+        of_file = [each for each in found if each["path"] == path]
+        killed = [each for each in of_file if each["killer"]]
+        print(f"{len(killed):4} of {len(of_file):4} killed  {path}")
+    survivors = [each for each in found if not each["killer"]]
+    print(f"{1 - len(survivors) / max(len(found), 1):.1%} of {len(found)} killed")
+    for each in survivors:
+        print(f"\n{each['path']}\n{each['diff']}")
+
+
+def main() -> None:
+    """Run this share of the mutants that no earlier run has tried."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--share", default="1/1", help="which part of how many, to run several side by side")
+    arguments.add_argument("--only", default="", help="a part of the name of the files to change")
+    arguments.add_argument("--report", action="store_true", help="print what was found, and try nothing")
+    options = arguments.parse_args()
+    if options.report:
+        report()
+        return
+    part, parts = map(int, options.share.split("/"))
+    tree = ROOT / "build" / f"mutants-{part}"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    for each in ("src", "tests", "docs", "README.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile"):
+        source = ROOT / each
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / each)
+    with postgres_server() as server:
+        url = server.url("postgres").replace("+psycopg", "")
+        for driver in ("sqlite", "psycopg"):
+            failed = run(tree, driver, CONTRACT, url)
+            if failed is not None:
+                sys.exit(f"{failed} fails on {driver} before anything is changed")
+        for number, mutant in enumerate(mutants(options.only)):
+            if number % parts != part - 1 or mutant.key in known():
+                continue
+            found = {
+                "key": mutant.key,
+                "path": mutant.path.as_posix(),
+                "operator": mutant.operator,
+                "diff": mutant.diff,
+                "killer": killer(mutant, tree, url),
+            }
+            with FOUND.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
