@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import trustme
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
@@ -18,6 +20,7 @@ import driftbreaker
 from driftbreaker import AsyncRelay, CircuitBreaker, InvalidArgumentError, Pass, Relay
 from tests.support.background import arrives, in_background
 from tests.support.inbox import Inbox
+from tests.support.receiver import Receiver
 from tests.support.worlds import CHOSEN, World
 
 SYNC = [driver for driver in CHOSEN if driver in ("sqlite", "psycopg")]
@@ -158,6 +161,24 @@ wait(1)
 def test_a_channel_without_async_is_drained_at_the_end_as_well(world: World, tmp_path: Path) -> None:
     """The letterbox is one: at the interpreter's end it is called where threads are no longer to be had."""
     assert host(world, tmp_path, "relay.start()\nfor n in range(3): off(f'b{n}')\n") == ["firing"] * 3
+
+
+@pytest.mark.parametrize("world", SYNC, indirect=True)
+def test_a_script_that_ends_at_once_still_looks_up_names_and_reads_certificates(world: World, tmp_path: Path) -> None:
+    """Both are done in threads, of which the interpreter's end has none to give."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with Receiver(tls=server) as receiver:
+        program = f"""
+from driftbreaker import Alertmanager
+url = "https://localhost:{receiver.port}"
+Relay(engine, [Alertmanager(url, ca_file="{tmp_path / "ca.pem"}")], poll=3600.0).start()
+off("pricing")
+"""
+        host(world, tmp_path, program)
+    assert [alert["labels"]["circuit_breaker"] for alert in receiver.alerts] == ["pricing"]
 
 
 def test_what_is_no_engine_is_refused(world: World) -> None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
+from ..threads import in_thread
 from .reply import Reply, one_line, origin_of, retry_after
 from .tls import Tls
 from .veil import Veil
@@ -105,7 +106,7 @@ class Poster:
     async def _tls_context(self) -> ssl.SSLContext:
         if self._context is None:
             # In a thread, or the host's event loop would stand still. What fails is not kept: the next try reads again.
-            self._context = await asyncio.to_thread(self._tls.context)
+            self._context = await in_thread(self._tls.context)
         return self._context
 
     def _reply(self, received: _Received, trouble: str) -> Reply:

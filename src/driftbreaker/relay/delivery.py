@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from ..alerts import Alert, Cadence, Channel, Outcome, Result
 from ..clean import clean_text
 from ..model import AlertState
 from ..outbox import Claim, Settled
+from ..threads import in_thread
 from .options import Options
 from .schedule import Chance, back_off, next_send
 
@@ -99,14 +99,8 @@ def _all_failed(alerts: Sequence[Alert], error: str) -> list[Outcome]:
 async def _call(method: Callable[[], Any], *, plain: bool) -> Any:
     if not plain:
         return await method()
-    # At the interpreter's end no thread can be had any more; what is drained then may block.
-    answer = method() if interpreter_ends() else await asyncio.to_thread(method)
+    answer = await in_thread(method)
     return await answer if inspect.isawaitable(answer) else answer
-
-
-def interpreter_ends() -> bool:
-    """Return whether the main thread is done, so that only what is drained at exit still runs."""
-    return not threading.main_thread().is_alive()
 
 
 async def close(channel: Channel) -> None:

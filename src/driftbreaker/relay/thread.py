@@ -22,7 +22,7 @@ from ..alerts import Channel
 from ..checks import check_seconds
 from ..errors import InvalidArgumentError
 from ..hooks import Event, listen
-from .delivery import interpreter_ends
+from ..threads import interpreter_ends
 from .options import Options, Pass, RelayOptions, announces_work, checked_options
 from .pump import Pump
 
