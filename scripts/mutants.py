@@ -189,7 +189,8 @@ def main() -> None:
             failed = run(tree, driver, CONTRACT, url)
             if failed is not None:
                 sys.exit(f"{failed} fails on {driver} before anything is changed")
-        for number, mutant in enumerate(mutants(options.only)):
+        # In no order that means anything: what an interrupted run has found is a fair sample.
+        for number, mutant in enumerate(sorted(mutants(options.only), key=lambda mutant: mutant.key)):
             if number % parts != part - 1 or mutant.key in known():
                 continue
             found = {
