@@ -382,6 +382,26 @@ def test_versions_and_generations_tell_changes_apart(world: World, clock: Manual
     assert stored == [(1, 1), (1, 2), (1, 3), (2, 4)]
 
 
+def test_every_change_is_on_record_with_the_version_that_it_made(world: World, clock: ManualClock) -> None:
+    with world.committed(clock=clock, settings=NO_TTL) as breaker:
+        later = clock.now() + HOUR
+        steps = {
+            "force_on": lambda: breaker.force_on("known drift", actor="alice", until=later),
+            "reset": lambda: breaker.reset("enough", actor="alice"),
+            "disable": lambda: breaker.disable("off", actor="alice", until=later),
+            "extend": lambda: breaker.disable("off", actor="alice", until=later + HOUR),
+            "hold": lambda: breaker.hold("longer", actor="alice", until=later),
+            "supersede": lambda: breaker.disable("worse", actor="alice"),
+            "enable": lambda: breaker.enable("fine", actor="alice"),
+            "trip": lambda: trip(breaker),
+        }
+        for number, (change, step) in enumerate(steps.items(), start=1):
+            step()
+            newest, state = breaker.get_history(limit=1)[0], breaker.get_state()
+            assert (newest.change, newest.version) == (change, number)
+            assert (state.version, state.generation) == (newest.version, newest.generation)
+
+
 def test_a_door_without_settings_acts_on_behalf_of_the_services(world: World) -> None:
     """An administrator's script must not fire an alert under labels that the service's own trip does not have."""
     from driftbreaker import AlertSettings
