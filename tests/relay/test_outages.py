@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from driftbreaker import Alert, Event, Outcome, Pass, Result, listen
 from driftbreaker.testing import ManualClock
@@ -193,3 +194,11 @@ def test_callers_are_not_slowed_by_a_receiver_that_hangs(world: World) -> None:
         for number in range(5):
             off(world, f"b{number}")
         assert time.monotonic() - begun < 5
+
+
+def test_missing_tables_are_an_error_that_says_what_creates_them(world: World) -> None:
+    with world.outside.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE driftbreaker_deliveries")
+    with pytest.raises(DBAPIError) as caught:
+        world.relay(Inbox()).run_once()
+    assert "driftbreaker.metadata.create_all(engine)" in "".join(caught.value.__notes__)

@@ -2,6 +2,7 @@
 
 from .joined import Door, Joined
 from .late import LateReport, report_late
+from .notes import missing_tables
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
@@ -19,6 +20,7 @@ __all__ = [
     "get_state",
     "hold",
     "is_open",
+    "missing_tables",
     "recover_quietly",
     "report_drift",
     "report_late",

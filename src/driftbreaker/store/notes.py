@@ -28,10 +28,13 @@ def _advice(error: SQLAlchemyError, tables: Tables, dialect: str | None) -> str:
         return "The connection is lost, and with it the transaction: nothing of it was written. Roll back and retry."
     if dialect is None:
         return _NO_CONNECTION
-    return " ".join((*_missing_tables(error, tables), _state_of_transaction(error, dialect)))
+    return " ".join((*missing_tables(error, tables), _state_of_transaction(error, dialect)))
 
 
-def _missing_tables(error: DBAPIError, tables: Tables) -> tuple[str, ...]:
+def missing_tables(error: SQLAlchemyError, tables: Tables) -> tuple[str, ...]:
+    """Return the sentence with the line that creates our tables, if it is them that are missing."""
+    if not isinstance(error, DBAPIError):
+        return ()
     said = str(error.orig)
     if _sqlstate(error) not in _MISSING and "no such table" not in said:
         return ()
