@@ -41,15 +41,15 @@ def test_ten_thousand_open_incidents_are_sent_again_within_the_interval(world: W
 
 @pytest.mark.parametrize("world", SYNC, indirect=True)
 def test_a_backlog_that_nobody_takes_costs_no_memory(world: World) -> None:
-    """A day of outage with ten thousand alerts waiting: a pass holds one batch, however often it fails."""
-    open_many(world, OPEN)
+    """Whatever waits: a pass holds one batch, however often it fails."""
+    open_many(world, 3_000)
     engine = create_engine(world.url)
     inbox = Inbox(answer=DOWN)
-    relay = Relay(engine, [inbox], batch=500)
+    relay = Relay(engine, [inbox], batch=100)
 
     def passes(count: int) -> int:
         for _ in range(count):
-            assert relay.run_once().failed == 500
+            assert relay.run_once().failed == 100
             inbox.alerts.clear()
         return tracemalloc.get_traced_memory()[0]
 
@@ -60,4 +60,4 @@ def test_a_backlog_that_nobody_takes_costs_no_memory(world: World) -> None:
     finally:
         tracemalloc.stop()
     engine.dispose()
-    assert after - before < 1_000_000
+    assert after - before < 300_000
