@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +66,18 @@ SLOW = "not at_scale and not killed and not background and not hangs and not for
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file."""
+    """One change of one file; `twin` counts the equal changes of equal lines before it."""
 
     path: Path
     operator: str
-    occurrence: int
     code: str
     diff: str
+    twin: int
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(f"{self.path}{self.diff}".encode()).hexdigest()[:16]
+        # Without line numbers: what was found of a line holds when lines are added above it.
+        return hashlib.sha256(f"{self.path}{_change(self.diff)}{self.twin}".encode()).hexdigest()[:16]
 
 
 def mutants(only: str) -> Iterator[Mutant]:
@@ -85,19 +87,25 @@ def mutants(only: str) -> Iterator[Mutant]:
         if not name.startswith(ROOMS) or path.name == "__init__.py" or only not in name:
             continue
         code = path.read_text()
+        twins: Counter[str] = Counter()
         for operator in sorted(operator_names()):
             if not LEFT_OUT.fullmatch(operator):
-                yield from _of_operator(path.relative_to(ROOT), code, operator)
+                yield from _of_operator(path.relative_to(ROOT), code, operator, twins)
 
 
-def _of_operator(path: Path, code: str, operator: str) -> Iterator[Mutant]:
+def _of_operator(path: Path, code: str, operator: str, twins: Counter[str]) -> Iterator[Mutant]:
     occurrence = 0
     while (mutated := mutate_code(code, get_operator(operator)(), occurrence)) is not None:
         lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
         diff = "\n".join(line for line in lines if not line.startswith(("---", "+++")))
         if diff:
-            yield Mutant(path, operator, occurrence, mutated, diff)
+            yield Mutant(path, operator, mutated, diff, twins[_change(diff)])
+            twins[_change(diff)] += 1
         occurrence += 1
+
+
+def _change(diff: str) -> str:
+    return "\n".join(line for line in diff.splitlines() if not line.startswith("@@"))
 
 
 def stages(mutant: Mutant) -> Iterator[tuple[str, str]]:
