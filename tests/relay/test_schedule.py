@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from driftbreaker import Alert, Cadence, Incident
 from driftbreaker.model import AlertState
-from driftbreaker.relay.schedule import MAX_RETRY_AFTER, back_off, next_send, spread
+from driftbreaker.relay.schedule import next_send
+from driftbreaker.waits import MAX_RETRY_AFTER, back_off, spread
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,8 +13,9 @@ from ..clean import clean_text
 from ..model import AlertState
 from ..outbox import Claim, Settled
 from ..threads import in_thread
+from ..waits import Chance, back_off
 from .options import Options
-from .schedule import Chance, back_off, next_send
+from .schedule import next_send
 
 T = TypeVar("T")
 

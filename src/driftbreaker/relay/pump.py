@@ -17,9 +17,9 @@ from ..alerts import Channel, Result
 from ..hooks import Event, emit
 from ..model import AlertState
 from ..outbox import Settled
+from ..waits import back_off, spread
 from .delivery import close, deliver
 from .options import A_WEEK, Options, Pass
-from .schedule import back_off, spread
 
 T = TypeVar("T")
 
