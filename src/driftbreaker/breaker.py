@@ -14,6 +14,7 @@ from . import store
 from .checks import (
     check_actor,
     check_count,
+    check_flag,
     check_generation,
     check_instant,
     check_key,
@@ -46,6 +47,7 @@ class BreakerOptions(TypedDict, total=False):
     when: Literal["now", "commit"]
     clock: Clock | None
     tables: Tables | None
+    notify: bool
 
 
 class CircuitBreaker:
@@ -64,6 +66,8 @@ class CircuitBreaker:
       makes it: a COMMIT sent as text or through the connection does not.
     - `clock`: stands in for the database's clock, in tests.
     - `tables`: tables under another prefix or in another schema.
+    - `notify`: whether its changes wake the switchboards of other processes, by NOTIFY in the caller's transaction, on
+      PostgreSQL. Never under two-phase commit, which refuses it; switch it off where the database has no NOTIFY.
 
     Making one touches neither disk nor database, and it remembers nothing between calls. Raises WrongSessionError for
     what is no session, and InvalidArgumentError for a name, scope or option that cannot be.
@@ -82,6 +86,7 @@ class CircuitBreaker:
         when: Literal["now", "commit"] = "now",
         clock: Clock | None = None,
         tables: Tables | None = None,
+        notify: bool = True,
     ) -> None:
         self._session = _checked_session(session)
         key = check_key(name, scope)
@@ -96,6 +101,7 @@ class CircuitBreaker:
             tables=tables or default_tables(),
             clock=clock,
             owns_settings=settings is not None,
+            notify=check_flag(notify, "notify"),
         )
         # Whoever judges reports owns the settings that judge them, the defaults as well.
         self._reporting = replace(self._door, owns_settings=True)

@@ -109,6 +109,11 @@ class Tables:
         self.deliveries = self._deliveries()
         self.schema_version = self._schema_version()
 
+    @property
+    def channel(self) -> str:
+        """What PostgreSQL notifies of changes by: installations that share it wake each other, and no more."""
+        return f"{self.prefix}changes"
+
     def __repr__(self) -> str:
         return f"Tables(prefix={self.prefix!r}, schema={self.schema!r})"
 

@@ -20,10 +20,11 @@ from ..tables import Tables
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where deliveries are written down, and by which clock. Holds nothing but that."""
+    """Where deliveries are written down, by which clock, and whether recoveries wake switchboards."""
 
     tables: Tables
     clock: Clock | None = None
+    notify: bool = True
 
     def sql(self, session: Session) -> Sql:
         """Return the statements' dialect for a session's database."""

@@ -25,6 +25,7 @@ def sweep(session: Session, ledger: Ledger, limit: int) -> int:
             clock=ledger.clock,
             owns_settings=False,
             kind="relay",
+            notify=ledger.notify,
         )
         with door.join(session, "sweep") as joined:
             recovered += recover_quietly(joined)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from ..alerts import Cadence, Channel
-from ..checks import check_channel_name, check_kind, check_seconds, check_threshold_count, check_threshold_score, looks
+from ..checks import (
+    check_channel_name,
+    check_flag,
+    check_kind,
+    check_seconds,
+    check_threshold_count,
+    check_threshold_score,
+    looks,
+)
 from ..clock import Clock
 from ..errors import InvalidArgumentError
 from ..hooks import Event
@@ -49,6 +57,7 @@ class RelayOptions(TypedDict, total=False):
     keep: float
     tables: Tables | None
     clock: Clock | None
+    notify: bool
 
 
 def announces_work(event: Event) -> bool:
@@ -88,6 +97,7 @@ def checked_options(
     keep: float = A_DAY,
     tables: Tables | None = None,
     clock: Clock | None = None,
+    notify: bool = True,
 ) -> Options:
     """Check everything that a relay is given; raise InvalidArgumentError for what cannot be."""
     check_kind(tables, Tables, "tables")
@@ -95,7 +105,7 @@ def checked_options(
         raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
     return Options(
         channels=_checked_channels(channels),
-        ledger=Ledger(tables or default_tables(), clock),
+        ledger=Ledger(tables or default_tables(), clock, check_flag(notify, "notify")),
         resend_interval=check_seconds(resend_interval, "resend_interval"),
         retry_base=check_threshold_score(retry_base, "retry_base"),
         lease=check_seconds(lease, "lease"),

@@ -75,7 +75,7 @@ class Relay:
     - `tries`: how often a pass tries what fails for now. After that it waits in the outbox, never given up.
     - `batch`: alerts claimed at a time.
     - `keep`: seconds for which an alert that is over stays on record; one that was refused stays a week.
-    - `tables`, `clock`: as for `CircuitBreaker`.
+    - `tables`, `clock`, `notify`: as for `CircuitBreaker`.
 
     Any number of relays may run, in hosts and as processes of their own, with the same or with other channels. Delivery
     is at least once per channel; per label set the last state wins; what was rolled back is never sent. Making one

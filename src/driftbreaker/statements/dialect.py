@@ -93,6 +93,14 @@ class Sql(ABC):
         """Return the dialect's INSERT, which knows ON CONFLICT."""
 
     @abstractmethod
+    def notify(self, message: ColumnElement[Any]) -> ColumnElement[Any] | None:
+        """Return what wakes listeners when the caller commits; None where the database has no such thing."""
+
+    @abstractmethod
+    def lags(self) -> ColumnElement[Any]:
+        """Return whether this database repeats another one, some time later."""
+
+    @abstractmethod
     def may_recover(self) -> ColumnElement[Any]:
         """Return whether a check may write a recovery in this transaction, where that can neither wait nor fail."""
 
@@ -136,6 +144,13 @@ class PostgreSQL(Sql):
 
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
+
+    def notify(self, message: ColumnElement[Any]) -> ColumnElement[Any]:
+        quoted = self.tables.channel.replace("'", "''")
+        return func.pg_notify(literal_column(f"'{quoted}'", String()), message)
+
+    def lags(self) -> ColumnElement[Any]:
+        return func.pg_is_in_recovery(type_=Boolean)
 
     def may_recover(self) -> ColumnElement[Any]:
         """Read-write and READ COMMITTED: anything else could raise where a plain SELECT would not."""
@@ -209,6 +224,12 @@ class SQLite(Sql):
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
+
+    def notify(self, message: ColumnElement[Any]) -> None:
+        return None
+
+    def lags(self) -> ColumnElement[Any]:
+        return false()
 
     def may_recover(self) -> ColumnElement[Any]:
         """Never from a check: a write would wait for the one write lock that there is."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Update, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Insert, String, Update, and_, case, or_, select, update
 
 from ..model import AlertState, IncidentStatus, Status
-from .dialect import Sql, value, values_of, word
+from .dialect import Sql, parameter, value, values_of, word
 from .reads import expired, instant, this_breaker
 
 
@@ -81,14 +81,14 @@ def keep_settings(sql: Sql) -> Executable:
 
 
 @cache
-def opening(sql: Sql, *columns: str) -> tuple[Executable, ...]:
+def opening(sql: Sql, *columns: str, notify: bool) -> tuple[Executable, ...]:
     """The rows of an opening: the columns of its locked breaker, its incident, its alert, its history entry.
 
     On PostgreSQL in one statement, elsewhere in one each.
     """
     breaker = change_breaker(sql, *columns)
     incident = sql.tables.incidents.insert().values(_incident_row(sql))
-    history = sql.tables.history.insert().values(_history_row(sql))
+    history = _new_history(sql, notify=notify)
     if sql.writes_in_one_statement:
         with_it = (incident.cte("new_incident"), history.cte("new_history"), breaker.cte("changed"))
         return (_fire(sql).add_cte(*with_it),)
@@ -104,9 +104,17 @@ def _incident_row(sql: Sql) -> dict[str, Any]:
 
 
 @cache
-def add_history(sql: Sql) -> Executable:
+def add_history(sql: Sql, *, notify: bool) -> Executable:
     """One history entry."""
-    return sql.tables.history.insert().values(_history_row(sql))
+    return _new_history(sql, notify=notify)
+
+
+def _new_history(sql: Sql, *, notify: bool) -> Insert:
+    """One history entry; with `notify`, the switchboards of other processes hear of it when the caller commits."""
+    entry = sql.tables.history.insert().values(_history_row(sql))
+    # In the statement that every change makes last: a wake-up of its own would be one more round trip.
+    wake = sql.notify(parameter("message", String())) if notify else None
+    return entry if wake is None else entry.returning(wake.label("woken"))
 
 
 def _history_row(sql: Sql) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Executable, TwoPhaseTransaction
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -31,7 +31,7 @@ class Door:
     """Which breaker, set up how, in which tables, by which clock: what its operations have in common.
 
     `owns_settings` says whether its settings are the service's own, which the row carries, or defaults; `kind` is
-    what the history calls it.
+    what the history calls it; `notify` lets its changes wake the switchboards of other processes.
     """
 
     key: Key
@@ -40,6 +40,7 @@ class Door:
     clock: Clock | None
     owns_settings: bool
     kind: str = "session"
+    notify: bool = True
 
     @contextmanager
     def join(self, session: Session, operation: str, *, writes: bool = True) -> Iterator[Joined]:
@@ -95,6 +96,7 @@ class Joined:
         self.door = door.kind
         self.settings = door.settings
         self.owns_settings = door.owns_settings
+        self._notify = door.notify
         self.wrote = False
         self._connection = connection
         self._always: dict[str, Any] = {"p_name": door.key.name, "p_scope": door.key.scope}
@@ -114,6 +116,11 @@ class Joined:
     def reads_first(self) -> bool:
         """Return whether to look before writing, as the database at hand wants it."""
         return self.sql.reads_first(self._connection)
+
+    @property
+    def notifies(self) -> bool:
+        """Whether a change may wake listeners: PostgreSQL refuses to prepare a transaction that does."""
+        return self._notify and not isinstance(self._connection.get_transaction(), TwoPhaseTransaction)
 
     def names(self) -> dict[str, str]:
         """Return what our tables are called on this connection, whose schemas the host may have translated."""

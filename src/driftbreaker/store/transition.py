@@ -13,6 +13,7 @@ from ..model import RECOVERED_BY, ActorKind, Change, Incident, IncidentStatus, S
 from ..settings import AlertSettings, identity_of
 from ..statements import reports, transitions
 from .joined import Joined
+from .messages import message_of
 from .records import RECOVERY_REASON
 
 NOT_HELD = {"hold_until": None, "hold_by": None, "hold_reason": None}
@@ -130,11 +131,12 @@ def record(
 ) -> None:
     """Write one history entry, and tell the listeners of it after the commit."""
     joined.write(
-        transitions.add_history(joined.sql),
+        transitions.add_history(joined.sql, notify=joined.notifies),
         **_history(joined, cause, at, old_status, new_status, details or {}),
         generation=generation,
         version=version,
         incident_id=incident_id,
+        message=message_of(joined.key, version),
     )
     joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=incident_id, at=at)
 
@@ -185,6 +187,7 @@ def write_opening(
     values = {
         **_history(joined, cause, row.at, row.status, Status.OPEN.value, change_details or {}),
         "version": row.version + 1,
+        "message": message_of(joined.key, row.version + 1),
         "ts": row.at,
         "severity": opening.severity.value,
         "drift_score": opening.drift_score,
@@ -197,7 +200,7 @@ def write_opening(
         "runbook_url": opening.alert.runbook_url,
         "generator_url": opening.alert.generator_url,
     }
-    for statement in transitions.opening(joined.sql, *changed):
+    for statement in transitions.opening(joined.sql, *changed, notify=joined.notifies):
         joined.write(statement, **changed, **values)
     joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=opening.incident_id, at=row.at)
     return Incident(
