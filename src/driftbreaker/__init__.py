@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .breaker import CircuitBreaker
     from .clock import Clock
     from .errors import (
+        CannotTellError,
         ContendedError,
         DriftbreakerError,
         HalfWrittenError,
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from .hooks import Event, listen
     from .incident_files import IncidentFiles
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
+    from .refresh import Switchboard
     from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
+    from .snapshot import Basis, Handle, Outage
     from .tables import Tables
     from .webhook import Webhook
 
@@ -42,9 +45,11 @@ __all__ = [
     "Alertmanager",
     "AsyncCircuitBreaker",
     "AsyncRelay",
+    "Basis",
     "BreakerSettings",
     "BreakerState",
     "Cadence",
+    "CannotTellError",
     "Channel",
     "CircuitBreaker",
     "Clock",
@@ -52,18 +57,21 @@ __all__ = [
     "DriftbreakerError",
     "Event",
     "HalfWrittenError",
+    "Handle",
     "HistoryEntry",
     "Incident",
     "IncidentFiles",
     "InvalidArgumentError",
     "NoTransactionError",
     "NotANumberError",
+    "Outage",
     "Outcome",
     "Pass",
     "Relay",
     "Result",
     "Severity",
     "Status",
+    "Switchboard",
     "Tables",
     "UnsupportedDatabaseError",
     "Webhook",
@@ -80,6 +88,7 @@ if not TYPE_CHECKING:
         "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
+        "Basis": "snapshot",
         "BreakerSettings": "settings",
         "BreakerState": "model",
         "Cadence": "alerts",
@@ -87,15 +96,18 @@ if not TYPE_CHECKING:
         "CircuitBreaker": "breaker",
         "Clock": "clock",
         "Event": "hooks",
+        "Handle": "snapshot",
         "HistoryEntry": "model",
         "Incident": "model",
         "IncidentFiles": "incident_files",
+        "Outage": "snapshot",
         "Outcome": "alerts",
         "Pass": "relay",
         "Relay": "relay",
         "Result": "alerts",
         "Severity": "model",
         "Status": "model",
+        "Switchboard": "refresh",
         "Tables": "tables",
         "Webhook": "webhook",
         "listen": "hooks",

@@ -31,3 +31,7 @@ class ContendedError(DriftbreakerError, RuntimeError):
 
 class HalfWrittenError(DriftbreakerError, RuntimeError):
     """A breaker's write failed midway in this transaction, which must be rolled back."""
+
+
+class CannotTellError(DriftbreakerError, RuntimeError):
+    """Nobody knows whether the breaker is open, and its outage policy says to raise: serve the control, or fail."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -21,6 +19,7 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ..alerts import Channel
 from ..checks import check_seconds
 from ..errors import InvalidArgumentError
+from ..forks import forget_forks, tell_of_forks
 from ..hooks import Event, listen
 from ..threads import interpreter_ends
 from .options import Options, Pass, RelayOptions, announces_work, checked_options
@@ -153,7 +152,7 @@ class _Background:
         self._options = options
         self._stop_listening = listen(self._hear)
         self._forget()
-        _backgrounds.add(self)
+        tell_of_forks(self)
         atexit.register(self._at_exit)
         self._start()
 
@@ -170,7 +169,7 @@ class _Background:
         self._closed = True
         self._stop_listening()
         atexit.unregister(self._at_exit)
-        _backgrounds.discard(self)
+        forget_forks(self)
         self._call(lambda pump: pump.stop())
         if self._thread is not None:
             self._thread.join(timeout)
@@ -233,25 +232,6 @@ class _Background:
 
     def _at_exit(self) -> None:
         self.close(LAST_PASS)
-
-
-_backgrounds: WeakSet[_Background] = WeakSet()
-
-
-def _each(do: Callable[[_Background], None]) -> Callable[[], None]:
-    def each() -> None:
-        for background in tuple(_backgrounds):
-            do(background)
-
-    return each
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_each(_Background.before_fork),
-        after_in_parent=_each(_Background.after_fork_in_parent),
-        after_in_child=_each(_Background.after_fork_in_child),
-    )
 
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:

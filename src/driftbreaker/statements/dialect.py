@@ -13,10 +13,13 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Float,
     String,
     Table,
     and_,
     bindparam,
+    cast,
+    extract,
     false,
     func,
     literal_column,
@@ -47,6 +50,12 @@ def parameter(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
 def word(constant: StrEnum) -> ColumnElement[Any]:
     """Return one of our own words as text of the statement: a parameter would be converted and sent each time."""
     return literal_column(f"'{constant.value}'", String())
+
+
+def constant(text_: str) -> ColumnElement[Any]:
+    """Return a text that never changes as a literal of the statement."""
+    quoted = text_.replace("'", "''")
+    return literal_column(f"'{quoted}'", String())
 
 
 def values_of(table: Table, *left_out: str) -> dict[str, ColumnElement[Any]]:
@@ -89,12 +98,16 @@ class Sql(ABC):
         """Return `instant` less a number of whole seconds."""
 
     @abstractmethod
+    def seconds_until(self, instant: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return how many seconds lie between now and `instant`: fewer than none when it is past."""
+
+    @abstractmethod
     def insert(self, table: Table) -> Any:
         """Return the dialect's INSERT, which knows ON CONFLICT."""
 
     @abstractmethod
-    def notify(self, message: ColumnElement[Any]) -> ColumnElement[Any] | None:
-        """Return what wakes listeners when the caller commits; None where the database has no such thing."""
+    def notify(self, channel: ColumnElement[Any], message: ColumnElement[Any]) -> ColumnElement[Any] | None:
+        """Return what wakes the listeners of a channel when the caller commits; None where there are none."""
 
     @abstractmethod
     def lags(self) -> ColumnElement[Any]:
@@ -142,12 +155,14 @@ class PostgreSQL(Sql):
     def earlier(self, instant: ColumnElement[Any], seconds: int) -> ColumnElement[Any]:
         return instant - text(f"interval '{seconds} seconds'")
 
+    def seconds_until(self, instant: ColumnElement[Any]) -> ColumnElement[Any]:
+        return cast(extract("epoch", instant - self.now), Float(53))
+
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)
 
-    def notify(self, message: ColumnElement[Any]) -> ColumnElement[Any]:
-        quoted = self.tables.channel.replace("'", "''")
-        return func.pg_notify(literal_column(f"'{quoted}'", String()), message)
+    def notify(self, channel: ColumnElement[Any], message: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.pg_notify(channel, message)
 
     def lags(self) -> ColumnElement[Any]:
         return func.pg_is_in_recovery(type_=Boolean)
@@ -222,10 +237,16 @@ class SQLite(Sql):
         whole = func.strftime("%Y-%m-%d %H:%M:%f", func.substr(instant, 1, 23), f"-{seconds} seconds", type_=String)
         return type_coerce(whole.concat(func.substr(instant, 24, 3)), UTCDateTime)
 
+    def seconds_until(self, instant: ColumnElement[Any]) -> ColumnElement[Any]:
+        # Whole seconds and what lies below them apart: days as one float keep no more than some 40 microseconds.
+        seconds = cast(func.strftime("%s", instant), Float) - cast(func.strftime("%s", self.now), Float)
+        below = cast(func.substr(instant, 20, 7), Float) - cast(func.substr(self.now, 20, 7), Float)
+        return seconds + below
+
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
 
-    def notify(self, message: ColumnElement[Any]) -> None:
+    def notify(self, channel: ColumnElement[Any], message: ColumnElement[Any]) -> None:
         return None
 
     def lags(self) -> ColumnElement[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Insert, String, Update, and_, case, or_, select, update
 
 from ..model import AlertState, IncidentStatus, Status
-from .dialect import Sql, parameter, value, values_of, word
+from .dialect import Sql, constant, parameter, value, values_of, word
 from .reads import expired, instant, this_breaker
 
 
@@ -113,7 +113,7 @@ def _new_history(sql: Sql, *, notify: bool) -> Insert:
     """One history entry; with `notify`, the switchboards of other processes hear of it when the caller commits."""
     entry = sql.tables.history.insert().values(_history_row(sql))
     # In the statement that every change makes last: a wake-up of its own would be one more round trip.
-    wake = sql.notify(parameter("message", String())) if notify else None
+    wake = sql.notify(constant(sql.tables.channel), parameter("message", String())) if notify else None
     return entry if wake is None else entry.returning(wake.label("woken"))
 
 

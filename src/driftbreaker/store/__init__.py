@@ -2,7 +2,9 @@
 
 from .joined import Door, Joined
 from .late import LateReport, report_late
+from .messages import read_message
 from .notes import missing_tables
+from .open_set import Reader, Reading, Sighting
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
@@ -12,6 +14,9 @@ __all__ = [
     "Door",
     "Joined",
     "LateReport",
+    "Reader",
+    "Reading",
+    "Sighting",
     "disable",
     "enable",
     "force_on",
@@ -21,6 +26,7 @@ __all__ = [
     "hold",
     "is_open",
     "missing_tables",
+    "read_message",
     "recover_quietly",
     "report_drift",
     "report_late",

@@ -1,0 +1,5 @@
+"""Keeps a process's snapshot fresh: polls, listens, reconnects for ever, and survives a fork."""
+
+from .thread import Switchboard
+
+__all__ = ["Switchboard"]

@@ -1,0 +1,110 @@
+"""A switchboard's own connection: the host's pool may be exhausted, and that must not make anybody blind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+
+
+def own_engine(engine: Engine) -> Engine:
+    """Return an engine that connects as the host's does, through a pool of its own, a statement at a time."""
+    own = Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=engine.hide_parameters)
+    return own.execution_options(**engine.get_execution_options(), isolation_level="AUTOCOMMIT")
+
+
+class OwnConnection:
+    """One connection, opened at its first use and again after each failure.
+
+    One thread uses it; any other may `interrupt` what has taken too long.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._host = engine
+        self._begin()
+
+    def _begin(self) -> None:
+        self._engine = own_engine(self._host)
+        self._connection: Connection | None = None
+        self._guard = threading.Lock()
+        self._socket: tuple[int, int] | None = None
+        self._busy_since: float | None = None
+
+    def run(self, step: Callable[[Connection], T]) -> T:
+        """Run a step; whatever it raises costs the connection."""
+        self._busy_since = time.monotonic()
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._guard:
+                self._socket = _socket_of(self._connection)
+            return step(self._connection)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            with self._guard:
+                self._socket = None
+                self._busy_since = None
+
+    def busy_for(self, now: float) -> float:
+        """Return for how many seconds a step has been under way."""
+        since = self._busy_since
+        return 0.0 if since is None else now - since
+
+    def interrupt(self) -> None:
+        """Let the step that is under way fail: shut the socket down on which it waits.
+
+        A network that lost our packets would otherwise keep it waiting for the kernel's patience, which is hours.
+        """
+        with self._guard:
+            if self._socket is None or _identity(self._socket[0]) != self._socket[1]:
+                return
+            with suppress(OSError), socket.socket(fileno=os.dup(self._socket[0])) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, as far as it still can be."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        # It is lost more often than not: what closing it raises is no news.
+        with suppress(Exception):
+            connection.invalidate()
+        with suppress(Exception):
+            connection.close()
+
+    def after_fork(self) -> None:
+        """Leave the connection to the process that opened it, untouched."""
+        _left_behind.append((self._engine, self._connection))
+        self._begin()
+
+
+#: What a parent's connections are kept by in its children: to let go of one could end it for the parent.
+_left_behind: list[Any] = []
+
+
+def _socket_of(connection: Connection) -> tuple[int, int] | None:
+    """Return the connection's file descriptor and what it stands for; None where the driver has none."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        descriptor = int(driver.fileno())
+    except Exception:  # noqa: BLE001  no socket (SQLite), or none any more
+        return None
+    return descriptor, _identity(descriptor)
+
+
+def _identity(descriptor: int) -> int:
+    """Return what a descriptor stands for: its number may be another socket's by now."""
+    try:
+        return os.fstat(descriptor).st_ino
+    except OSError:
+        return -1
