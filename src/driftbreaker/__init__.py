@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from .aio import AsyncCircuitBreaker, AsyncRelay
+    from .aio import AsyncCircuitBreaker, AsyncRelay, AsyncSwitchboard
     from .alertmanager import Alertmanager
     from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
@@ -45,6 +45,7 @@ __all__ = [
     "Alertmanager",
     "AsyncCircuitBreaker",
     "AsyncRelay",
+    "AsyncSwitchboard",
     "Basis",
     "BreakerSettings",
     "BreakerState",
@@ -88,6 +89,7 @@ if not TYPE_CHECKING:
         "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
+        "AsyncSwitchboard": "aio",
         "Basis": "snapshot",
         "BreakerSettings": "settings",
         "BreakerState": "model",

@@ -2,5 +2,6 @@
 
 from .breaker import AsyncCircuitBreaker, checked_async_session
 from .relay import AsyncRelay
+from .switchboard import AsyncSwitchboard
 
-__all__ = ["AsyncCircuitBreaker", "AsyncRelay", "checked_async_session"]
+__all__ = ["AsyncCircuitBreaker", "AsyncRelay", "AsyncSwitchboard", "checked_async_session"]

@@ -53,7 +53,6 @@ class Listener:
         self._closing.set()
         self._line.interrupt()
         self._thread.join(timeout)
-        self._pings.dispose()
 
     def after_fork(self) -> None:
         """Leave the connection to the parent; a new listener takes over here."""
@@ -89,9 +88,11 @@ class Listener:
 
     def _ping(self) -> None:
         """Send it on another connection: on ours, a pooler might bring it back with the answer."""
-        with self._pings.connect() as connection:
-            connection.detach()
-            self._refresher.ping(connection, self._own_channel)
+        try:
+            with self._pings.connect() as connection:
+                self._refresher.ping(connection, self._own_channel)
+        finally:
+            self._pings.dispose()
 
     def _hear(self, driver: Any, seconds: float, *, until_pong: bool) -> None:
         deadline = time.monotonic() + seconds

@@ -1,0 +1,120 @@
+"""LISTEN on PostgreSQL through asyncpg or psycopg's asyncio, and proof that notifications arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ..refresh.connection import own_engine
+from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
+from ..refresh.refresher import Refresher
+from ..waits import back_off
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+def can_listen(engine: AsyncEngine) -> bool:
+    """Return whether the engine's database and driver can tell of changes."""
+    return engine.dialect.name == "postgresql" and engine.dialect.driver in ("asyncpg", "psycopg")
+
+
+async def keep_listening(engine: AsyncEngine, channel: str, refresher: Refresher) -> None:
+    """Listen until cancelled; reconnect for ever."""
+    ears = _Ears(engine, channel, refresher)
+    while True:
+        try:
+            await ears.listen()
+        except Exception as error:  # noqa: BLE001  whatever ends it, polling goes on, and so do we
+            ears.failures += 1
+            cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+            said = str(cause) if isinstance(cause, DeafError) else f"LISTEN failed: {cause!r}".partition("\n")[0]
+            refresher.hears(hearing=False, why=said)
+            await asyncio.sleep(back_off(ears.failures, RETRY_BASE, RETRY_CAP, random.random))
+
+
+class _Ears:
+    """One board's listening, over any number of connections."""
+
+    def __init__(self, engine: AsyncEngine, channel: str, refresher: Refresher) -> None:
+        from sqlalchemy.ext.asyncio import AsyncEngine
+
+        self._engine = AsyncEngine(own_engine(engine.sync_engine))
+        self._pings = AsyncEngine(own_engine(engine.sync_engine))
+        self._hear = _hear_asyncpg if engine.dialect.driver == "asyncpg" else _hear_psycopg
+        self._own_channel = f"driftbreaker_ping_{uuid4().hex}"
+        self._channels = (channel, self._own_channel)
+        self._refresher = refresher
+        self._pong = asyncio.Event()
+        self.failures = 0
+
+    async def listen(self) -> None:
+        """Listen on one connection until it is lost, or until we are found to be deaf."""
+        connection = await self._engine.connect()
+        try:
+            raw = (await connection.get_raw_connection()).driver_connection
+            ready = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hear(raw, self._channels, self._heard, ready))
+                await ready.wait()
+                while True:
+                    await self._prove_hearing()
+                    await asyncio.sleep(PING_EVERY)
+        finally:
+            with suppress(Exception):
+                await connection.invalidate()
+            with suppress(Exception):
+                await connection.close()
+
+    def _heard(self, channel: str, payload: str) -> None:
+        if channel == self._own_channel:
+            self._pong.set()
+        else:
+            self._refresher.hear(payload)
+
+    async def _prove_hearing(self) -> None:
+        self._pong.clear()
+        await self._ping()
+        try:
+            await asyncio.wait_for(self._pong.wait(), PONG)
+        except TimeoutError:
+            raise DeafError(DEAF) from None
+        self.failures = 0
+        self._refresher.hears(hearing=True)
+        # Whatever changed before we listened told nobody here.
+        self._refresher.wake()
+
+    async def _ping(self) -> None:
+        """Send it on another connection: on ours, a pooler might bring it back with the answer."""
+        try:
+            async with asyncio.timeout(PONG), self._pings.connect() as connection:
+                await connection.run_sync(lambda plain: self._refresher.ping(plain, self._own_channel))
+        finally:
+            await self._pings.dispose()
+
+
+Heard = Callable[[str, str], None]
+
+
+async def _hear_asyncpg(raw: Any, channels: Sequence[str], heard: Heard, ready: asyncio.Event) -> None:
+    lost = asyncio.Event()
+    raw.add_termination_listener(lambda *_: lost.set())
+    for channel in channels:
+        await raw.add_listener(channel, lambda _raw, _process, channel, payload: heard(channel, payload))
+    ready.set()
+    await lost.wait()
+    raise ConnectionError("the connection was lost")
+
+
+async def _hear_psycopg(raw: Any, channels: Sequence[str], heard: Heard, ready: asyncio.Event) -> None:
+    from psycopg import sql
+
+    for channel in channels:
+        await raw.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+    ready.set()
+    async for each in raw.notifies():
+        heard(each.channel, each.payload)
