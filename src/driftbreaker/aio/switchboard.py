@@ -63,6 +63,7 @@ class AsyncSwitchboard(Board):
             listens_on = self._listen_on if self._options.listen else None
             self._background = _Background(self._engine, listens_on, self._options, self._snapshot, self._refresher)
             self._background.start()
+            self._refresher.wake()
         await self._background.wait_for(lambda: self.age <= self._options.stale_after, wait)
 
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other board's

@@ -92,6 +92,7 @@ class Switchboard(Board):
                 self._engine, listens_on, self._options, self._snapshot, self._refresher, self._tell_waiting
             )
             self._background.start()
+            self._refresher.wake()
         with self._read:
             self._read.wait_for(lambda: self.age <= self._options.stale_after, wait)
 
