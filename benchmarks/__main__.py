@@ -12,21 +12,37 @@ from sqlalchemy import create_engine
 
 from driftbreaker.testing import postgres_server
 
-from . import contention, loop, relay, scale, statements
+from . import contention, hot, loop, relay, scale, statements
 from .rounds import Result, noise
 
-PARTS = ("statements", "contention", "scale", "loop", "relay")
+PARTS = ("hot", "statements", "contention", "scale", "loop", "relay")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
-    """Print one table."""
+    """Print one table. Medians that are times come in microseconds and are printed in `unit`."""
+    scale = 1_000 if unit == "ns" else 1
     print(f"\n{title}")
     print(f"  {'':44} {'median ' + unit:>12} {'ratio':>7} {'quartiles':>13} {'promise':>8}")
     for each in results:
         sign = "≥" if each.at_least else "≤"
         promise = "" if each.limit is None else f"{sign} {each.limit:g}"
         quartiles = f"{each.low:.2f}–{each.high:.2f}"
-        print(f"  {each.name:44} {each.median:12.1f} {each.ratio:7.2f} {quartiles:>13} {promise:>8} {each.verdict}")
+        median = each.median * scale
+        print(f"  {each.name:44} {median:12.1f} {each.ratio:7.2f} {quartiles:>13} {promise:>8} {each.verdict}")
+
+
+def show_hot(url: str) -> None:
+    """Print what asking costs, in process and beside others."""
+    engine = create_engine(url)
+    statements.prepare(engine)
+    show("asking a handle", hot.slots(engine), "ns")
+    show("asking by name", hot.names(engine), "ns")
+    show("beside others that keep their state in the process", hot.local(engine), "ns")
+    results, missing = hot.shared(engine, url.replace("postgresql+psycopg", "postgresql"))
+    show("beside others that share their state", results, "ns")
+    if missing:
+        print(f"  missing: {missing}")
+    engine.dispose()
 
 
 def show_relay(url: str) -> None:
@@ -45,6 +61,8 @@ def main(parts: tuple[str, ...]) -> None:
     """Run the parts and print them."""
     print(f"noise of this machine (third quartile over first of one busy loop): {noise():.2f}")
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
+        if "hot" in parts:
+            show_hot(server.url(server.create_database()))
         postgres = server.url(server.create_database())
         databases = {
             f"PostgreSQL {server.version}": (postgres, 2.5),
