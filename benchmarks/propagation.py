@@ -108,11 +108,11 @@ def polling(url: str, trips: int = 200) -> Delays:
     watcher = _Process(partial(_watch, url, {"listen": False, "poll": POLL}))
     engine = create_engine(url)
     names = [f"polled-{number}" for number in range(trips)]
-    watcher.ask((names, True, FEW))
+    watcher.ask((names, True, MANY))
     committed = {}
     for name in names:
-        # Not in step with the board's polls.
-        time.sleep(random.uniform(0, 0.04))
+        # Not in step with the polls, and few to each: one that the machine held up must not be one trip in a hundred.
+        time.sleep(random.uniform(0, POLL))
         committed[name] = _disable(engine, name)
     taken = _delays(committed, watcher.hear())
     watcher.stop()
