@@ -10,23 +10,82 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from driftbreaker.testing import postgres_server
+from driftbreaker.testing import PostgresServer, postgres_server
 
-from . import contention, loop, relay, scale, statements
+from . import boards, contention, hot, loop, propagation, relay, scale, statements
+from .propagation import Delays
 from .rounds import Result, noise
 
-PARTS = ("statements", "contention", "scale", "loop", "relay")
+PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
-    """Print one table."""
+    """Print one table. Medians that are times come in microseconds and are printed in `unit`."""
+    scale = 1_000 if unit == "ns" else 1
     print(f"\n{title}")
     print(f"  {'':44} {'median ' + unit:>12} {'ratio':>7} {'quartiles':>13} {'promise':>8}")
     for each in results:
         sign = "≥" if each.at_least else "≤"
         promise = "" if each.limit is None else f"{sign} {each.limit:g}"
         quartiles = f"{each.low:.2f}–{each.high:.2f}"
-        print(f"  {each.name:44} {each.median:12.1f} {each.ratio:7.2f} {quartiles:>13} {promise:>8} {each.verdict}")
+        median = each.median * scale
+        print(f"  {each.name:44} {median:12.1f} {each.ratio:7.2f} {quartiles:>13} {promise:>8} {each.verdict}")
+
+
+def show_hot(url: str) -> None:
+    """Print what asking costs, in process and beside others."""
+    engine = create_engine(prepared(url))
+    show("asking a handle", hot.slots(engine), "ns")
+    show("asking by name", hot.names(engine), "ns")
+    show("beside others that keep their state in the process", hot.local(engine), "ns")
+    results, missing = hot.shared(engine, conninfo(url))
+    show("beside others that share their state", results, "ns")
+    if missing:
+        print(f"  missing: {missing}")
+    engine.dispose()
+
+
+def show_delays(title: str, found: Iterable[Delays]) -> None:
+    """Print delays, and what is promised of them."""
+    print(f"\n{title}, ms")
+    for each in found:
+        promises = ", ".join(map(str, each.promises))
+        print(f"  {each.name:44} p50 {each.p50:8.2f}   p99 {each.p99:8.2f}   {promises}")
+
+
+def show_propagation(server: PostgresServer, folder: Path) -> None:
+    """Print how soon other processes know of a trip, and what knowing costs them."""
+
+    def postgres() -> str:
+        return prepared(server.url(server.create_database()))
+
+    def sqlite(name: str) -> str:
+        return prepared(f"sqlite:///{folder / name}.db")
+
+    show_delays("PostgreSQL: from commit to a handle in another process", propagation.listening(postgres()))
+    show_delays("PostgreSQL: the same, without LISTEN", [propagation.polling(postgres())])
+    show_delays("SQLite: the same", [propagation.polling(sqlite("polled"))])
+    crowd = f"trips of {propagation.WRITERS} processes, transactions held 0 to 10 ms"
+    show_delays(f"PostgreSQL: {crowd}", [propagation.crowd(postgres())])
+    show_delays(f"SQLite: {crowd}", [propagation.crowd(sqlite("crowd"), poll=propagation.POLL)])
+    url = postgres()
+    engine = create_engine(url)
+    show("PostgreSQL: 100 open of 100,000 breakers", boards.refreshes(engine, conninfo(url)))
+    print(f"  memory of one handle of {boards.BREAKERS:,}: {boards.handle_bytes(engine):.0f} bytes")
+    engine.dispose()
+
+
+def prepared(url: str) -> str:
+    """Make the tables and rows that the contenders use, and return the same URL."""
+    engine = create_engine(url)
+    statements.prepare(engine)
+    engine.dispose()
+    return url
+
+
+def conninfo(url: str) -> str:
+    """Return what the driver itself calls a database."""
+    return url.replace("postgresql+psycopg", "postgresql")
 
 
 def show_relay(url: str) -> None:
@@ -45,6 +104,10 @@ def main(parts: tuple[str, ...]) -> None:
     """Run the parts and print them."""
     print(f"noise of this machine (third quartile over first of one busy loop): {noise():.2f}")
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
+        if "hot" in parts:
+            show_hot(server.url(server.create_database()))
+        if "propagation" in parts:
+            show_propagation(server, Path(folder))
         postgres = server.url(server.create_database())
         databases = {
             f"PostgreSQL {server.version}": (postgres, 2.5),
@@ -75,11 +138,7 @@ def main(parts: tuple[str, ...]) -> None:
             print(f"  the plain one, on the loop:   {plain * 1000:8.1f} ms")
         engine.dispose()
         if "relay" in parts:
-            url = server.url(server.create_database())
-            engine = create_engine(url)
-            statements.prepare(engine)
-            engine.dispose()
-            show_relay(url)
+            show_relay(prepared(server.url(server.create_database())))
 
 
 if __name__ == "__main__":

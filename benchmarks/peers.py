@@ -83,8 +83,8 @@ def prepare_origin(engine: Engine, *names: str) -> None:
             session.merge(OriginState(name=name))
 
 
-def resilient_call(conninfo: str) -> Callable[[], object]:
-    """Return one healthy call through resilient-circuit on PostgreSQL, refreshed on each call as ours is."""
+def resilient_call(conninfo: str, *, refresh: timedelta | None = None) -> Callable[[], object]:
+    """Return one healthy call through resilient-circuit on PostgreSQL; without `refresh`, it reads on each call."""
     import psycopg
     from resilient_circuit import CircuitProtectorPolicy
     from resilient_circuit.storage import schema
@@ -96,7 +96,7 @@ def resilient_call(conninfo: str) -> Callable[[], object]:
         resource_key="bench",
         storage=PostgresStorage(conninfo),
         failure_limit=Fraction(3, 3),
-        admission_refresh_interval=None,
+        admission_refresh_interval=refresh,
     )
     guarded = policy(lambda: None)
     return lambda: guarded()
