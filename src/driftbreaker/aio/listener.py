@@ -23,10 +23,10 @@ def can_listen(engine: AsyncEngine) -> bool:
     return engine.dialect.name == "postgresql" and engine.dialect.driver in ("asyncpg", "psycopg")
 
 
-async def keep_listening(engine: AsyncEngine, channel: str, refresher: Refresher) -> None:
-    """Listen until cancelled; reconnect for ever."""
-    ears = _Ears(engine, channel, refresher)
-    while True:
+async def keep_listening(engine: AsyncEngine, channel: str, refresher: Refresher, closing: asyncio.Event) -> None:
+    """Listen until closing, and let no connection be cut off half made; reconnect for ever."""
+    ears = _Ears(engine, channel, refresher, closing)
+    while not closing.is_set():
         try:
             await ears.listen()
         except Exception as error:  # noqa: BLE001  whatever ends it, polling goes on, and so do we
@@ -34,13 +34,22 @@ async def keep_listening(engine: AsyncEngine, channel: str, refresher: Refresher
             cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
             said = str(cause) if isinstance(cause, DeafError) else f"LISTEN failed: {cause!r}".partition("\n")[0]
             refresher.hears(hearing=False, why=said)
-            await asyncio.sleep(back_off(ears.failures, RETRY_BASE, RETRY_CAP, random.random))
+            await happens(closing, back_off(ears.failures, RETRY_BASE, RETRY_CAP, random.random))
+
+
+async def happens(event: asyncio.Event, within: float) -> bool:
+    """Wait for an event, so many seconds at most; return whether it happened."""
+    try:
+        await asyncio.wait_for(event.wait(), within)
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Ears:
     """One board's listening, over any number of connections."""
 
-    def __init__(self, engine: AsyncEngine, channel: str, refresher: Refresher) -> None:
+    def __init__(self, engine: AsyncEngine, channel: str, refresher: Refresher, closing: asyncio.Event) -> None:
         from sqlalchemy.ext.asyncio import AsyncEngine
 
         self._engine = AsyncEngine(own_engine(engine.sync_engine))
@@ -49,6 +58,7 @@ class _Ears:
         self._own_channel = f"driftbreaker_ping_{uuid4().hex}"
         self._channels = (channel, self._own_channel)
         self._refresher = refresher
+        self._closing = closing
         self._pong = asyncio.Event()
         self.failures = 0
 
@@ -59,11 +69,12 @@ class _Ears:
             raw = (await connection.get_raw_connection()).driver_connection
             ready = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._hear(raw, self._channels, self._heard, ready))
+                hearing = group.create_task(self._hear(raw, self._channels, self._heard, ready))
                 await ready.wait()
-                while True:
+                while not self._closing.is_set():
                     await self._prove_hearing()
-                    await asyncio.sleep(PING_EVERY)
+                    await happens(self._closing, PING_EVERY)
+                hearing.cancel()
         finally:
             with suppress(Exception):
                 await connection.invalidate()
@@ -79,10 +90,8 @@ class _Ears:
     async def _prove_hearing(self) -> None:
         self._pong.clear()
         await self._ping()
-        try:
-            await asyncio.wait_for(self._pong.wait(), PONG)
-        except TimeoutError:
-            raise DeafError(DEAF) from None
+        if not await happens(self._pong, PONG):
+            raise DeafError(DEAF)
         self.failures = 0
         self._refresher.hears(hearing=True)
         # Whatever changed before we listened told nobody here.

@@ -20,7 +20,7 @@ from ..refresh.options import Options, SwitchboardOptions, checked_options
 from ..refresh.refresher import Refresher, new_snapshot
 from ..refresh.ticker import Ticker
 from ..snapshot import Board, Handle, Snapshot
-from .listener import can_listen, keep_listening
+from .listener import can_listen, happens, keep_listening
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -127,6 +127,7 @@ class _Background:
         self._refresher = refresher
         self._loop = asyncio.get_running_loop()
         self._due = asyncio.Event()
+        self._closing = asyncio.Event()
         self._read = asyncio.Condition()
         self._connection: AsyncConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,7 +137,8 @@ class _Background:
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
         self._tasks = [self._loop.create_task(self._serve(), name="driftbreaker-reader")]
         if self._listen_on is not None and can_listen(self._listen_on):
-            listening = keep_listening(self._listen_on, self._options.tables.channel, self._refresher)
+            channel = self._options.tables.channel
+            listening = keep_listening(self._listen_on, channel, self._refresher, self._closing)
             self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
         self._stop_hearing = listen(self._refresher.hear_event)
         tell_of_forks(self)
@@ -157,12 +159,17 @@ class _Background:
         forget_forks(self)
         self._stop_hearing()
         self._ticker.close()
-        for task in self._tasks:
-            task.cancel()
-        _, left = await asyncio.wait(self._tasks, timeout=timeout)
+        self._closing.set()
+        self._due.set()
+        done, left = await asyncio.wait(self._tasks, timeout=timeout)
         if left:
             _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
         await self._disconnect()
+        for task in done:
+            task.result()
 
     def before_fork(self) -> None:
         self._held = self._snapshot.hold_still()
@@ -178,11 +185,10 @@ class _Background:
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
 
     async def _serve(self) -> None:
-        while True:
+        while not self._closing.is_set():
             wait = self._refresher.next_at - time.monotonic()
             if wait > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._due.wait(), wait)
+                await happens(self._due, wait)
                 self._due.clear()
                 continue
             try:
