@@ -24,7 +24,7 @@ def own_engine(engine: Engine) -> Engine:
 class OwnConnection:
     """One connection, opened at its first use and again after each failure.
 
-    One thread uses it; any other may `interrupt` what has taken too long.
+    One thread at a time uses it; any other may `interrupt` what has taken too long.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,12 +34,17 @@ class OwnConnection:
     def _begin(self) -> None:
         self._engine = own_engine(self._host)
         self._connection: Connection | None = None
+        self._using = threading.Lock()
         self._guard = threading.Lock()
         self._socket: tuple[int, int] | None = None
         self._busy_since: float | None = None
 
     def run(self, step: Callable[[Connection], T]) -> T:
         """Run a step; whatever it raises costs the connection."""
+        with self._using:
+            return self._run(step)
+
+    def _run(self, step: Callable[[Connection], T]) -> T:
         self._busy_since = time.monotonic()
         try:
             if self._connection is None:

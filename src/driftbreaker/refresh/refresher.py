@@ -36,6 +36,8 @@ class Refresher:
         self._reader = Reader(options.tables, options.clock)
         self._lock = threading.Lock()
         self._pacing = Pacing(options.poll, random.random, time.monotonic())
+        self._poll = options.poll
+        self._turn_at = 0.0
         self._awaited: dict[Key, tuple[int, float]] = {}
         self._lags = False
         self._failing = False
@@ -54,9 +56,15 @@ class Refresher:
     def read(self, connection: Connection) -> Reading:
         """Read what is to be read now."""
         with self._lock:
-            self._pacing.begin(time.monotonic())
-            asked = self._snapshot.to_ask().union(self._awaited)
-        return self._reader.read(connection, asked, self._snapshot.open_keys())
+            now = time.monotonic()
+            self._pacing.begin(now)
+            awaited = {key: version for key, (version, _) in self._awaited.items()}
+            asked = self._snapshot.unread()
+            # Not with what a wake-up reads, which is in a hurry.
+            if now >= self._turn_at:
+                self._turn_at = now + self._poll
+                asked |= self._snapshot.in_turn()
+        return self._reader.read(connection, asked, awaited, self._snapshot.open_keys())
 
     def ping(self, connection: Connection, channel: str) -> None:
         """Send a message to whoever listens on a channel."""
@@ -73,7 +81,7 @@ class Refresher:
                 for key, (version, until) in self._awaited.items()
                 if until > now and self._snapshot.version(key, now) < version
             }
-            self._pacing.succeeded(now, again=bool(self._awaited) or self._snapshot.has_unread())
+            self._pacing.succeeded(now, again=bool(self._awaited or self._snapshot.unread()))
         if self._failing:
             self._failing = False
             _logger.warning("driftbreaker: the switchboard reads the database again")
@@ -105,18 +113,22 @@ class Refresher:
     def wait_for(self, key: Key, version: int, seconds: float) -> None:
         """Read soon, and again soon until a version of a breaker has been seen, for so many seconds."""
         with self._lock:
-            until = time.monotonic() + seconds
-            known = self._awaited.get(key, (version, until))
-            self._awaited[key] = max(known[0], version), max(known[1], until)
+            self._await(key, version, seconds)
         self.wake()
 
     def hear(self, message: str) -> None:
         """Take a notification for what it is: a sign that there is something to read."""
         news = read_message(message)
-        if self._lags and news is not None:
-            self.wait_for(*news, CATCH_UP)
-        else:
-            self.wake()
+        if news is not None and self._snapshot.has_handle(news[0]):
+            with self._lock:
+                # What has committed is there at the next reading; only a replica may take its time.
+                self._await(*news, CATCH_UP if self._lags else 0.0)
+        self.wake()
+
+    def _await(self, key: Key, version: int, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        known = self._awaited.get(key, (version, until))
+        self._awaited[key] = max(known[0], version), max(known[1], until)
 
     def hear_event(self, event: Event) -> None:
         """The same for a commit of this process."""

@@ -66,6 +66,8 @@ class Switchboard(Board):
             )
         check_kind(listen_on, Engine, "listen_on")
         self._engine = engine
+        self._in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        self._line = OwnConnection(engine)
         self._listen_on = listen_on or engine
         self._options = checked_options(**options)
         self._read = threading.Condition()
@@ -81,7 +83,7 @@ class Switchboard(Board):
         threads and connections of its own. Raises InvalidArgumentError for an in-memory SQLite engine, whose one
         connection a thread of ours must not share: call `refresh` there.
         """
-        if isinstance(self._engine.pool, StaticPool | SingletonThreadPool):
+        if self._in_memory:
             raise InvalidArgumentError(
                 "an in-memory database has one connection, which a switchboard's threads must not share: call refresh()"
             )
@@ -89,7 +91,7 @@ class Switchboard(Board):
         if self._background is None:
             listens_on = self._listen_on if self._options.listen else None
             self._background = _Background(
-                self._engine, listens_on, self._options, self._snapshot, self._refresher, self._tell_waiting
+                self._line, listens_on, self._options, self._snapshot, self._refresher, self._tell_waiting
             )
             self._background.start()
             self._refresher.wake()
@@ -102,12 +104,16 @@ class Switchboard(Board):
         background, self._background = self._background, None
         if background is not None:
             background.close(timeout)
+            self._line.close()
             self._snapshot.forget(time.monotonic())
 
     def refresh(self) -> None:
-        """Read now, in this thread, on a connection of the engine's. Raises what the database raises."""
-        with self._engine.connect() as connection:
-            reading = self._refresher.read(connection)
+        """Read now, in this thread; on a connection of the engine where it is not started. Raises what that does."""
+        if self._background is None:
+            with self._engine.connect() as connection:
+                reading = self._refresher.read(connection)
+        else:
+            reading = self._line.run(self._refresher.read)
         self._refresher.succeeded(reading)
         self._tell_waiting()
 
@@ -152,7 +158,7 @@ class _Background:
 
     def __init__(
         self,
-        engine: Engine,
+        line: OwnConnection,
         listen_on: Engine | None,
         options: Options,
         snapshot: Snapshot,
@@ -164,7 +170,7 @@ class _Background:
         self._snapshot = snapshot
         self._refresher = refresher
         self._tell_waiting = tell_waiting
-        self._line = OwnConnection(engine)
+        self._line = line
         self._due = threading.Event()
         self._closing = False
         self._held = False

@@ -41,8 +41,9 @@ class Board:
         key = check_key(name, scope)
         handle = self._snapshot.handle(key, outage or self._outage, time.monotonic())
         if handle.outage == self._outage:
-            self._scoped[key] = handle
-            if scope == "":
+            if scope:
+                self._scoped[key] = handle
+            else:
                 self._wholes[name] = handle
         return handle
 

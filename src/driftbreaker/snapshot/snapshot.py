@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from ..model import Key
-from ..store import Reading, Sighting
+from ..store import ABSENT, Reading, Sighting
 from .forced import ForcedOff
 from .handle import Basis, Handle
 from .outage import Outage
@@ -41,8 +41,8 @@ class Snapshot:
         self._open: set[Key] = set()
         self._ends: list[tuple[float, Key]] = []
         self._doubted: dict[Key, float] = {}
-        self._handles: dict[Key, dict[Outage, Handle]] = {}
-        self._of_name: dict[str, list[Handle]] = {}
+        self._handles: dict[Key, tuple[Handle, ...]] = {}
+        self._scopes: dict[str, list[Handle]] = {}
         self._unread: dict[Key, None] = {}
         self._turn = 0
         self._keys: list[Key] = []
@@ -72,27 +72,31 @@ class Snapshot:
     def handle(self, key: Key, outage: Outage, now: float) -> Handle:
         """Return the handle of a breaker under an outage policy, made at its first use."""
         with self._lock:
-            known = self._handles.setdefault(key, {})
-            if outage not in known:
-                known[outage] = self._new_handle(key, outage, now)
-            return known[outage]
+            for handle in self._handles.get(key, ()):
+                if handle.outage == outage:
+                    return handle
+            return self._new_handle(key, outage, now)
 
-    def to_ask(self) -> set[Key]:
-        """Return what the next reading should ask for beside the open set.
+    def has_handle(self, key: Key) -> bool:
+        """Return whether anybody holds a handle of a breaker."""
+        return key in self._handles
 
-        Handles that were never read, and some others in turn: that a breaker opened and closed between two readings
-        shows in its generation alone.
+    def unread(self) -> set[Key]:
+        """Return some of the breakers that have a handle and were never read."""
+        with self._lock:
+            return set(islice(self._unread, FIRST_READ))
+
+    def in_turn(self) -> set[Key]:
+        """Return the next few of the breakers that have a handle, to be read again.
+
+        That a breaker opened and closed between two readings shows in its generation alone.
         """
         with self._lock:
-            asked = set(islice(self._unread, FIRST_READ))
+            asked = set()
             for _ in range(min(READ_AGAIN, len(self._keys))):
                 self._turn = (self._turn + 1) % len(self._keys)
                 asked.add(self._keys[self._turn])
             return asked
-
-    def has_unread(self) -> bool:
-        """Return whether there are handles that were never read."""
-        return bool(self._unread)
 
     def open_keys(self) -> frozenset[Key]:
         """Return what was open when it was last read."""
@@ -156,14 +160,14 @@ class Snapshot:
     def overridden(self, name: str) -> None:
         """Show a breaker anew, whose override changed."""
         with self._lock:
-            self._show_all(self._of_name.get(name, ()), time.monotonic())
+            self._show_key(Key(name, ""), time.monotonic())
 
     def forget(self, now: float) -> None:
         """Believe nothing any more: nobody keeps this up to date from now on."""
         with self._lock:
             self._read_at = None
             self._disbelieving.update(self._believers)
-            self._show_all((handle for handles in self._of_name.values() for handle in handles), now)
+            self._show_all((handle for handles in self._handles.values() for handle in handles), now)
 
     def hold_still(self) -> bool:
         """Let nobody change it until `go_on`, across a fork; return whether that could be had."""
@@ -187,10 +191,12 @@ class Snapshot:
         if trust not in self._believers and self.age(now) > trust:
             self._disbelieving.add(trust)
         self._believers.setdefault(trust, []).append(handle)
-        self._of_name.setdefault(key.name, []).append(handle)
-        if len(self._handles[key]) == 0:
+        if key.scope:
+            self._scopes.setdefault(key.name, []).append(handle)
+        if key not in self._handles:
             self._keys.append(key)
             self._unread[key] = None
+        self._handles[key] = (*self._handles.get(key, ()), handle)
         self._show(handle, now)
         return handle
 
@@ -201,6 +207,8 @@ class Snapshot:
             if reading.lags and seen.version < known.version and self._doubts(key, now):
                 return False
             seen = _steadied(seen, known)
+        elif seen == ABSENT:
+            seen = ABSENT  # one for all: most breakers were never written
         self._doubted.pop(key, None)
         if seen == known:
             return False
@@ -236,10 +244,9 @@ class Snapshot:
         return ended
 
     def _show_key(self, key: Key, now: float) -> None:
+        self._show_all(self._handles.get(key, ()), now)
         if key.scope == "":
-            self._show_all(self._of_name.get(key.name, ()), now)
-        else:
-            self._show_all(self._handles.get(key, {}).values(), now)
+            self._show_all(self._scopes.get(key.name, ()), now)
 
     def _show_all(self, handles: Iterable[Handle], now: float) -> None:
         for handle in handles:

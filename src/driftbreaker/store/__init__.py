@@ -4,13 +4,14 @@ from .joined import Door, Joined
 from .late import LateReport, report_late
 from .messages import read_message
 from .notes import missing_tables
-from .open_set import Reader, Reading, Sighting
+from .open_set import ABSENT, Reader, Reading, Sighting
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
 from .transition import recover_quietly
 
 __all__ = [
+    "ABSENT",
     "Door",
     "Joined",
     "LateReport",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, CursorResult, Executable, Row
@@ -55,22 +56,29 @@ class Reader:
         self._tables = tables
         self._clock = clock
 
-    def read(self, connection: Connection, asked: Collection[Key] = (), known_open: Set[Key] = frozenset()) -> Reading:
+    def read(
+        self,
+        connection: Connection,
+        asked: Set[Key] = frozenset(),
+        awaited: Mapping[Key, int] = MappingProxyType({}),
+        known_open: Set[Key] = frozenset(),
+    ) -> Reading:
         """Read the open set in full and, each by its key, what was asked for and what is open no more.
 
-        Locks nothing and writes nothing. Raises what the database raises.
+        Also what is `awaited` in a version that the open set does not show. Locks nothing and writes nothing. Raises
+        what the database raises.
         """
         began = time.monotonic()
         rows = self._run(connection, open_set.open_set).all()
         ended = time.monotonic()
         found = {Key(row.name, row.scope): self._sighting(row, ended) for row in rows if row.name is not None}
-        vanished = known_open - found.keys()
+        missing = {key for key, version in awaited.items() if found.get(key, ABSENT).version < version}
         return Reading(
             began=began,
             ended=ended,
             lags=bool(rows[0].lags),
             open=found,
-            asked=self._read_some(connection, vanished.union(asked)),
+            asked=self._read_some(connection, missing.union(asked, known_open - found.keys())),
         )
 
     def ping(self, connection: Connection, channel: str, message: str) -> None:
