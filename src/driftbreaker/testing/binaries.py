@@ -92,7 +92,14 @@ def reachable(binaries: Path, folder: Path, account: Mapping[str, Any]) -> Path:
     bundled = prefix.parent.with_name(f"{prefix.parent.name}.libs")
     if bundled.is_dir():
         shutil.copytree(bundled, folder / "install" / bundled.name)
-    for parent, _, files in os.walk(folder / "install"):
+    hand_over(folder / "install", account)
+    return copy / "bin"
+
+
+def hand_over(folder: Path, account: Mapping[str, Any]) -> None:
+    """Give a folder and all in it to the account; ours keeps what it has."""
+    if not account:
+        return
+    for parent, _, files in os.walk(folder):
         for path in (parent, *(os.path.join(parent, name) for name in files)):
             os.chown(path, account["user"], account["group"])
-    return copy / "bin"

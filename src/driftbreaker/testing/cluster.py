@@ -40,10 +40,10 @@ _FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 class Cluster:
     """The files and processes of one server we started."""
 
-    def __init__(self, binaries: Binaries, *, durable: bool) -> None:
+    def __init__(self, binaries: Binaries, *, durable: bool, settings: Mapping[str, str] | None = None) -> None:
         self.version = binaries.version
         self.url = ""
-        self._settings = SETTINGS if durable else SETTINGS | _FORGETFUL
+        self._settings = SETTINGS | ({} if durable else _FORGETFUL) | dict(settings or {})
         self._account = _account()
         self.folder = _new_folder(self._account, durable=durable)
         self._server: subprocess.Popen[bytes] | None = None
@@ -58,12 +58,26 @@ class Cluster:
 
     def stop(self) -> None:
         """End the server at once (nobody needs its last checkpoint) and remove the folder."""
-        if self._server is not None:
-            _end(self._server, signal.SIGQUIT)
-            self._server = None
+        self.end()
         remove(self.folder)
         # Last: until here the guard would finish the work if we were killed on the way.
         _end(self._watcher, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End the server at once and keep its folder, for `start_on()` to recover as after a crash."""
+        if self._server is not None:
+            _end(self._server, signal.SIGQUIT)
+            self._server = None
+
+    def start_on(self, port: int) -> str | None:
+        """Start on a port and return the URL, or None if the server ended, as when somebody else has the port."""
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._server = self._launch(port)
+        return url if self._answers(self._server, url) else None
+
+    def log(self) -> str:
+        """Return the last lines that the server wrote."""
+        return _tail((self.folder / "server.log").read_bytes())
 
     def _initialise(self) -> None:
         arguments = ["--username=postgres", "--auth=trust", "--no-locale", "--encoding=UTF8", "--no-sync"]
@@ -77,14 +91,11 @@ class Cluster:
     def _start(self) -> str:
         """Start on a free port and return the URL. Another program may take it first: then try the next one."""
         for _ in range(_PORT_TRIES):
-            port = free_port()
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            self._server = self._launch(port)
-            if self._answers(self._server, url):
+            if url := self.start_on(free_port()):
                 return url
-            if "could not create any TCP/IP sockets" not in self._log():
+            if "could not create any TCP/IP sockets" not in self.log():
                 break
-        raise PostgresFailed(f"PostgreSQL {self.version} from {self._bin} ended while starting:\n{self._log()}")
+        raise PostgresFailed(f"PostgreSQL {self.version} from {self._bin} ended while starting:\n{self.log()}")
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         socket_folder = str(self.folder) if len(os.fsencode(self.folder)) <= _SOCKET_PATH_LIMIT else ""
@@ -114,10 +125,7 @@ class Cluster:
                     psycopg.connect(url, connect_timeout=10).close()
                     return True
             time.sleep(0.005)
-        raise PostgresFailed(f"PostgreSQL was not ready in {_ANSWER_SECONDS:.0f} s:\n{self._log()}")
-
-    def _log(self) -> str:
-        return _tail((self.folder / "server.log").read_bytes())
+        raise PostgresFailed(f"PostgreSQL was not ready in {_ANSWER_SECONDS:.0f} s:\n{self.log()}")
 
     def _surroundings(self) -> dict[str, Any]:
         """Return what every PostgreSQL program is started with: account, folder, environment."""

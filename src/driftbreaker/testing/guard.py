@@ -48,7 +48,7 @@ def _guard(parent: int, folder: Path) -> None:
 
     Watching the parent's id, not a pipe: a forked child of the parent would hold the pipe open. The id in
     postmaster.pid is safe to signal: the server is the parent's child, so a dead one keeps its id until the
-    parent collects it, and the parent does that only to stop.
+    parent collects it, and the parent does that only to end it, and a server that has ended removed the file.
     """
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
