@@ -62,7 +62,11 @@ def stranger(world: World, name: str = "pricing", **options: Any) -> Iterator[Ci
     try:
         with unheard(), Session(engine) as session:
             yield CircuitBreaker(session, name, notify=False, **options)
-            session.commit()
+            if world.is_async and not world.runner.get_loop().is_running():
+                # A board that stands still between two steps of a reading would keep SQLite locked.
+                world.runner.run(asyncio.to_thread(session.commit))
+            else:
+                session.commit()
     finally:
         engine.dispose()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ..refresh.connection import own_engine
-from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
+from ..refresh.listener import ANSWER, DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
 from ..waits import back_off
 
@@ -64,13 +64,15 @@ class _Ears:
 
     async def listen(self) -> None:
         """Listen on one connection until it is lost, or until we are found to be deaf."""
-        connection = await self._engine.connect()
+        async with asyncio.timeout(ANSWER):
+            connection = await self._engine.connect()
         try:
             raw = (await connection.get_raw_connection()).driver_connection
             ready = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 hearing = group.create_task(self._hear(raw, self._channels, self._heard, ready))
-                await ready.wait()
+                if not await happens(ready, ANSWER):
+                    raise TimeoutError(f"no answer to LISTEN within {ANSWER:g} s")
                 while not self._closing.is_set():
                     await self._prove_hearing()
                     await happens(self._closing, PING_EVERY)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("driftbreaker")
 WATCH_EVERY = 5.0
+#: How long what is under way may take at the end. What is cut off half made, a connection say, is left to its driver.
+GRACE = 1.0
 
 
 class AsyncSwitchboard(Board):
@@ -64,7 +66,7 @@ class AsyncSwitchboard(Board):
             self._background = _Background(self._engine, listens_on, self._options, self._snapshot, self._refresher)
             self._background.start()
             self._refresher.wake()
-        await self._background.wait_for(lambda: self.age <= self._options.stale_after, wait)
+        await self._background.wait_for(lambda: self.age < self._options.stale_after, wait)
 
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other board's
         """See `Switchboard.close`."""
@@ -161,15 +163,14 @@ class _Background:
         self._ticker.close()
         self._closing.set()
         self._due.set()
-        done, left = await asyncio.wait(self._tasks, timeout=timeout)
+        _, left = await asyncio.wait(self._tasks, timeout=min(GRACE, timeout))
         if left:
-            _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
             for task in left:
                 task.cancel()
-            await asyncio.wait(left)
+            _, left = await asyncio.wait(left, timeout=timeout)
+        if left:
+            _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
         await self._disconnect()
-        for task in done:
-            task.result()
 
     def before_fork(self) -> None:
         self._held = self._snapshot.hold_still()

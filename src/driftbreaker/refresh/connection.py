@@ -10,9 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 T = TypeVar("T")
+
+#: How long what is under way may take when it is told to end.
+GRACE = 0.2
 
 
 def own_engine(engine: Engine) -> Engine:
@@ -33,6 +36,8 @@ class OwnConnection:
 
     def _begin(self) -> None:
         self._engine = own_engine(self._host)
+        # First of all listeners: what a driver sends to a new connection may wait for an answer, too.
+        event.listen(self._engine.pool, "connect", self._made, insert=True)
         self._connection: Connection | None = None
         self._using = threading.Lock()
         self._guard = threading.Lock()
@@ -50,7 +55,7 @@ class OwnConnection:
             if self._connection is None:
                 self._connection = self._engine.connect()
             with self._guard:
-                self._socket = _socket_of(self._connection)
+                self._socket = _socket_of(self._connection.connection.driver_connection)
             return step(self._connection)
         except BaseException:
             self.close()
@@ -59,6 +64,10 @@ class OwnConnection:
             with self._guard:
                 self._socket = None
                 self._busy_since = None
+
+    def _made(self, driver_connection: Any, _record: object) -> None:
+        with self._guard:
+            self._socket = _socket_of(driver_connection)
 
     def busy_for(self, now: float) -> float:
         """Return for how many seconds a step has been under way."""
@@ -93,15 +102,22 @@ class OwnConnection:
         self._begin()
 
 
+def end(thread: threading.Thread, interrupt: Callable[[], None], timeout: float) -> None:
+    """Wait for a thread that was told to end, at most `timeout` seconds; interrupt whatever it still waits for."""
+    deadline = time.monotonic() + timeout
+    while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+        thread.join(min(left, GRACE))
+        interrupt()
+
+
 #: What a parent's connections are kept by in its children: to let go of one could end it for the parent.
 _left_behind: list[Any] = []
 
 
-def _socket_of(connection: Connection) -> tuple[int, int] | None:
+def _socket_of(driver_connection: Any) -> tuple[int, int] | None:
     """Return the connection's file descriptor and what it stands for; None where the driver has none."""
-    driver: Any = connection.connection.driver_connection
     try:
-        descriptor = int(driver.fileno())
+        descriptor = int(driver_connection.fileno())
     except Exception:  # noqa: BLE001  no socket (SQLite), or none any more
         return None
     return descriptor, _identity(descriptor)

@@ -11,12 +11,14 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine
 
 from ..waits import back_off
-from .connection import OwnConnection, own_engine
+from .connection import OwnConnection, end
 from .refresher import Refresher
 
 #: How long our own message may take before we are deaf, and how often we send one.
 PONG = 2.0
 PING_EVERY = 30.0
+#: How long we wait for an answer to anything that we ask, before the connection is taken for lost.
+ANSWER = 5.0
 RETRY_BASE = 0.2
 RETRY_CAP = 30.0
 #: How often it looks whether it is to end.
@@ -37,12 +39,12 @@ class Listener:
     """Listens until closed; reconnects for ever."""
 
     def __init__(self, engine: Engine, channel: str, refresher: Refresher) -> None:
-        self._engine = engine
-        self._pings = own_engine(engine)
         self._channel = channel
         self._own_channel = f"driftbreaker_ping_{uuid4().hex}"
         self._refresher = refresher
         self._line = OwnConnection(engine)
+        self._pings = OwnConnection(engine)
+        self._asking_since: float | None = None
         self._closing = threading.Event()
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="driftbreaker-listener", daemon=True)
@@ -51,15 +53,25 @@ class Listener:
     def close(self, timeout: float) -> None:
         """End the thread."""
         self._closing.set()
+        end(self._thread, self._interrupt, timeout)
+
+    def watch(self, now: float) -> None:
+        """Interrupt what has been waiting for an answer too long; waiting for news is another matter."""
+        if self._asking_since is not None and now - self._asking_since > ANSWER:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         self._line.interrupt()
-        self._thread.join(timeout)
+        self._pings.interrupt()
 
     def after_fork(self) -> None:
         """Leave the connection to the parent; a new listener takes over here."""
         self._line.after_fork()
+        self._pings.after_fork()
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            self._asking_since = time.monotonic()
             try:
                 self._line.run(self._listen)
             except Exception as error:  # noqa: BLE001  whatever ends it, polling goes on, and so do we
@@ -68,6 +80,7 @@ class Listener:
                 self._failures += 1
                 said = str(error).partition("\n")[0] if isinstance(error, DeafError) else f"LISTEN failed: {error!r}"
                 self._refresher.hears(hearing=False, why=said)
+                self._asking_since = None
                 self._closing.wait(back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random))
         self._line.close()
 
@@ -78,7 +91,9 @@ class Listener:
         for channel in (self._channel, self._own_channel):
             driver.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         while not self._closing.is_set():
+            self._asking_since = time.monotonic()
             self._ping()
+            self._asking_since = None
             self._hear(driver, PONG, until_pong=True)
             self._failures = 0
             self._refresher.hears(hearing=True)
@@ -88,11 +103,8 @@ class Listener:
 
     def _ping(self) -> None:
         """Send it on another connection: on ours, a pooler might bring it back with the answer."""
-        try:
-            with self._pings.connect() as connection:
-                self._refresher.ping(connection, self._own_channel)
-        finally:
-            self._pings.dispose()
+        self._pings.run(lambda connection: self._refresher.ping(connection, self._own_channel))
+        self._pings.close()
 
     def _hear(self, driver: Any, seconds: float, *, until_pong: bool) -> None:
         deadline = time.monotonic() + seconds

@@ -18,7 +18,7 @@ from ..errors import InvalidArgumentError
 from ..forks import forget_forks, tell_of_forks
 from ..hooks import listen
 from ..snapshot import Board, Handle, Snapshot
-from .connection import OwnConnection
+from .connection import OwnConnection, end
 from .listener import Listener, can_listen
 from .options import Options, SwitchboardOptions, checked_options
 from .refresher import Refresher, new_snapshot
@@ -96,7 +96,7 @@ class Switchboard(Board):
             self._background.start()
             self._refresher.wake()
         with self._read:
-            self._read.wait_for(lambda: self.age <= self._options.stale_after, wait)
+            self._read.wait_for(lambda: self.age < self._options.stale_after, wait)
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop, waiting at most `timeout` seconds. From then on every handle answers by its outage policy."""
@@ -195,10 +195,7 @@ class _Background:
         self._ticker.close()
         if self._listener is not None:
             self._listener.close(max(0.0, deadline - time.monotonic()))
-        self._reader.join(min(1.0, timeout))
-        if self._reader.is_alive():
-            self._line.interrupt()
-            self._reader.join(max(0.0, deadline - time.monotonic()))
+        end(self._reader, self._line.interrupt, max(0.0, deadline - time.monotonic()))
         if self._reader.is_alive():
             _logger.warning("driftbreaker: the switchboard's reading did not end within %g s", timeout)
 
@@ -220,10 +217,10 @@ class _Background:
         self._start()
 
     def _start(self) -> None:
-        self._ticker = Ticker(self._snapshot, self._watch, WATCH_EVERY)
         self._listener: Listener | None = None
         if self._listen_on is not None and can_listen(self._listen_on):
             self._listener = Listener(self._listen_on, self._options.tables.channel, self._refresher)
+        self._ticker = Ticker(self._snapshot, self._watch, WATCH_EVERY)
         self._reader = threading.Thread(target=self._serve, name="driftbreaker-reader", daemon=True)
         self._reader.start()
 
@@ -246,6 +243,8 @@ class _Background:
     def _watch(self, now: float) -> None:
         if self._line.busy_for(now) > self._options.stale_after / 2:
             self._line.interrupt()
+        if self._listener is not None:
+            self._listener.watch(now)
 
     def _at_exit(self) -> None:
         self.close(AT_EXIT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from ..snapshot import Snapshot
+
+_logger = logging.getLogger("driftbreaker")
 
 
 class Ticker:
@@ -37,7 +40,11 @@ class Ticker:
         while not self._closing:
             now = time.monotonic()
             self._snapshot.tick(now)
-            self._watch(now)
+            try:
+                self._watch(now)
+            except Exception:
+                # Nothing may end this thread: handles would say for ever what they say now.
+                _logger.exception("driftbreaker: watching over the switchboard failed")
             self._rests_until = now + self._interval
             self._rests_until = min(self._rests_until, self._snapshot.deadline())
             self._wake.wait(max(0.0, self._rests_until - time.monotonic()))

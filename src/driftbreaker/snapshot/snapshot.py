@@ -61,7 +61,7 @@ class Snapshot:
         """Return whether a handle must answer by its outage policy."""
         if handle.basis in (Basis.FORCED, Basis.OVERRIDE):
             return False
-        return self.age(now) > handle.outage.trusts_for(self._stale_after)
+        return self.age(now) >= handle.outage.trusts_for(self._stale_after)
 
     def why_unknown(self) -> str:
         """Say why nobody knows."""
@@ -121,8 +121,10 @@ class Snapshot:
     # What happens to it.
 
     def apply(self, reading: Reading, now: float) -> None:
-        """Take over a reading."""
+        """Take over a reading, unless it began before the last one did."""
         with self._lock:
+            if self._read_at is not None and reading.began < self._read_at:
+                return
             was_fresh = self._fresh
             changed = {
                 key
@@ -133,7 +135,7 @@ class Snapshot:
             for key in reading.asked:
                 self._unread.pop(key, None)
             self._read_at = reading.began
-            believing = [trust for trust in self._disbelieving if self.age(now) <= trust]
+            believing = [trust for trust in self._disbelieving if self.age(now) < trust]
             self._disbelieving.difference_update(believing)
             for trust in believing:
                 self._show_all(self._believers[trust], now)
@@ -150,7 +152,7 @@ class Snapshot:
             for key in self._ended(now):
                 self._show_key(key, now)
             for trust in self._believers.keys() - self._disbelieving:
-                if self.age(now) > trust:
+                if self.age(now) >= trust:
                     self._disbelieving.add(trust)
                     self._show_all(self._believers[trust], now)
             is_fresh = self._fresh
@@ -188,7 +190,7 @@ class Snapshot:
     def _new_handle(self, key: Key, outage: Outage, now: float) -> Handle:
         handle = Handle(self, key, outage)
         trust = outage.trusts_for(self._stale_after)
-        if trust not in self._believers and self.age(now) > trust:
+        if trust not in self._believers and self.age(now) >= trust:
             self._disbelieving.add(trust)
         self._believers.setdefault(trust, []).append(handle)
         if key.scope:
