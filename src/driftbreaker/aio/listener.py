@@ -23,9 +23,11 @@ def can_listen(engine: AsyncEngine) -> bool:
     return engine.dialect.name == "postgresql" and engine.dialect.driver in ("asyncpg", "psycopg")
 
 
-async def keep_listening(engine: AsyncEngine, channel: str, refresher: Refresher, closing: asyncio.Event) -> None:
+async def keep_listening(
+    engine: AsyncEngine, channel: str, refresher: Refresher, wake: Callable[[], None], closing: asyncio.Event
+) -> None:
     """Listen until closing, and let no connection be cut off half made; reconnect for ever."""
-    ears = _Ears(engine, channel, refresher, closing)
+    ears = _Ears(engine, channel, refresher, wake, closing)
     while not closing.is_set():
         try:
             await ears.listen()
@@ -49,7 +51,14 @@ async def happens(event: asyncio.Event, within: float) -> bool:
 class _Ears:
     """One board's listening, over any number of connections."""
 
-    def __init__(self, engine: AsyncEngine, channel: str, refresher: Refresher, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        channel: str,
+        refresher: Refresher,
+        wake: Callable[[], None],
+        closing: asyncio.Event,
+    ) -> None:
         from sqlalchemy.ext.asyncio import AsyncEngine
 
         self._engine = AsyncEngine(own_engine(engine.sync_engine))
@@ -59,6 +68,7 @@ class _Ears:
         self._channels = (channel, self._own_channel)
         self._refresher = refresher
         self._closing = closing
+        self._wake = wake
         self._pong = asyncio.Event()
         self.failures = 0
 
@@ -88,6 +98,7 @@ class _Ears:
             self._pong.set()
         else:
             self._refresher.hear(payload)
+            self._wake()
 
     async def _prove_hearing(self) -> None:
         self._pong.clear()

@@ -140,7 +140,7 @@ class _Background:
         self._tasks = [self._loop.create_task(self._serve(), name="driftbreaker-reader")]
         if self._listen_on is not None and can_listen(self._listen_on):
             channel = self._options.tables.channel
-            listening = keep_listening(self._listen_on, channel, self._refresher, self._closing)
+            listening = keep_listening(self._listen_on, channel, self._refresher, self._due.set, self._closing)
             self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
         self._stop_hearing = listen(self._refresher.hear_event)
         tell_of_forks(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -36,12 +37,13 @@ class DeafError(Exception):
 
 
 class Listener:
-    """Listens until closed; reconnects for ever."""
+    """Listens until closed, and calls `read` at each notification; reconnects for ever."""
 
-    def __init__(self, engine: Engine, channel: str, refresher: Refresher) -> None:
+    def __init__(self, engine: Engine, channel: str, refresher: Refresher, read: Callable[[], None]) -> None:
         self._channel = channel
         self._own_channel = f"driftbreaker_ping_{uuid4().hex}"
         self._refresher = refresher
+        self._read = read
         self._line = OwnConnection(engine)
         self._pings = OwnConnection(engine)
         self._asking_since: float | None = None
@@ -112,6 +114,8 @@ class Listener:
             for heard in driver.notifies(timeout=min(left, BREATH)):
                 if heard.channel != self._own_channel:
                     self._refresher.hear(heard.payload)
+                    # Here and now: to wake the thread that polls would take as long again.
+                    self._read()
                 elif until_pong:
                     return
         if until_pong and not self._closing.is_set():

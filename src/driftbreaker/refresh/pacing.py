@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..waits import Chance, back_off
 
 #: Two readings begin at least this far apart: a storm of wake-ups must not become one of readings.
-LEAST_GAP = 0.005
+LEAST_GAP = 0.002
 #: While a reading has not yet brought what is waited for, the next one comes this soon, and twice as late each time.
 LONGEST_GAP = 0.25
 RETRY_BASE = 0.1

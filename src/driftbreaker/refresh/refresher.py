@@ -117,13 +117,13 @@ class Refresher:
         self.wake()
 
     def hear(self, message: str) -> None:
-        """Take a notification for what it is: a sign that there is something to read."""
+        """Take a notification for what it is: a sign that there is something to read. Its driver sees to that."""
         news = read_message(message)
-        if news is not None and self._snapshot.has_handle(news[0]):
-            with self._lock:
+        with self._lock:
+            if news is not None and self._snapshot.has_handle(news[0]):
                 # What has committed is there at the next reading; only a replica may take its time.
                 self._await(*news, CATCH_UP if self._lags else 0.0)
-        self.wake()
+            self._pacing.wake(time.monotonic())
 
     def _await(self, key: Key, version: int, seconds: float) -> None:
         until = time.monotonic() + seconds

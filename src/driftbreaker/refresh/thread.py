@@ -172,6 +172,7 @@ class _Background:
         self._tell_waiting = tell_waiting
         self._line = line
         self._due = threading.Event()
+        self._reading = threading.Lock()
         self._closing = False
         self._held = False
 
@@ -214,31 +215,42 @@ class _Background:
         if self._listener is not None:
             self._listener.after_fork()
         self._due = threading.Event()
+        self._reading = threading.Lock()
         self._start()
 
     def _start(self) -> None:
         self._listener: Listener | None = None
         if self._listen_on is not None and can_listen(self._listen_on):
-            self._listener = Listener(self._listen_on, self._options.tables.channel, self._refresher)
+            channel = self._options.tables.channel
+            self._listener = Listener(self._listen_on, channel, self._refresher, self._heard)
         self._ticker = Ticker(self._snapshot, self._watch, WATCH_EVERY)
         self._reader = threading.Thread(target=self._serve, name="driftbreaker-reader", daemon=True)
         self._reader.start()
 
     def _serve(self) -> None:
         while not self._closing:
-            wait = self._refresher.next_at - time.monotonic()
-            if wait > 0:
-                self._due.wait(wait)
-                self._due.clear()
-                continue
+            self._read_what_is_due()
+            self._due.wait(max(0.0, self._refresher.next_at - time.monotonic()))
+            self._due.clear()
+        self._line.close()
+
+    def _heard(self) -> None:
+        """Read at once, if it is not too early for that, and let the reader look again when the next one is due."""
+        self._read_what_is_due()
+        self._due.set()
+
+    def _read_what_is_due(self) -> None:
+        """Read, unless it is too early, or another thread has just done so."""
+        with self._reading:
+            if self._closing or time.monotonic() < self._refresher.next_at:
+                return
             try:
                 self._refresher.succeeded(self._line.run(self._refresher.read))
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 if not self._closing:
                     self._refresher.failed(error)
-            self._ticker.notice()
-            self._tell_waiting()
-        self._line.close()
+        self._ticker.notice()
+        self._tell_waiting()
 
     def _watch(self, now: float) -> None:
         if self._line.busy_for(now) > self._options.stale_after / 2:
