@@ -15,6 +15,7 @@ DOORS = (
     "driftbreaker",
     "driftbreaker.alertmanager",
     "driftbreaker.contrib.apprise",
+    "driftbreaker.contrib.fastapi",
     "driftbreaker.costsim",
     "driftbreaker.costsim.circuit_breaker",
     "driftbreaker.testing",
