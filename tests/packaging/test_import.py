@@ -12,7 +12,19 @@ import pytest
 
 import driftbreaker
 
-HEAVY = ("sqlalchemy", "pydantic", "greenlet", "httpx2", "apprise", "click", "genai_prices", "asyncio", "sqlmodel")
+HEAVY = (
+    "sqlalchemy",
+    "pydantic",
+    "greenlet",
+    "httpx2",
+    "apprise",
+    "click",
+    "genai_prices",
+    "asyncio",
+    "sqlmodel",
+    "fastapi",
+    "starlette",
+)
 
 
 def loaded_after(program: str) -> set[str]:

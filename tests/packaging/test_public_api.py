@@ -15,6 +15,7 @@ DOORS = (
     "driftbreaker",
     "driftbreaker.alertmanager",
     "driftbreaker.contrib.apprise",
+    "driftbreaker.contrib.fastapi",
     "driftbreaker.costsim",
     "driftbreaker.costsim.circuit_breaker",
     "driftbreaker.testing",
@@ -24,10 +25,14 @@ REWRITE = "DRIFTBREAKER_WRITE_SNAPSHOT"
 
 def described() -> Iterator[str]:
     for door in DOORS:
-        module = importlib.import_module(door)
-        names = getattr(module, "__all__", None) or [name for name in vars(module) if _is_own(module, name)]
-        for name in sorted(names):
-            yield from _describe(f"{door}.{name}", getattr(module, name))
+        for name, found in _named(door):
+            yield from _describe(f"{door}.{name}", found)
+
+
+def _named(door: str) -> list[tuple[str, Any]]:
+    module = importlib.import_module(door)
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if _is_own(module, name)]
+    return [(name, getattr(module, name)) for name in sorted(names)]
 
 
 def _is_own(module: Any, name: str) -> bool:
@@ -41,13 +46,23 @@ def _describe(path: str, found: Any) -> Iterator[str]:
         if dataclasses.is_dataclass(found):
             for field in dataclasses.fields(found):
                 yield f"{path}.{field.name}: {field.type}"
-        for name, member in sorted(vars(found).items()):
+        for name, member in sorted(_members(found).items()):
             if name == "__init__" or not name.startswith("_"):
                 yield from _describe_member(f"{path}.{name}", member)
     elif callable(found):
         yield f"{_kind(found)}{path}{inspect.signature(found)}"
     else:
         yield f"{path}: {type(found).__name__}"
+
+
+def _members(found: type) -> dict[str, Any]:
+    """Return what a class has of its own, or from a base of ours that no door names."""
+    hidden = [base for base in found.__mro__[1:] if base.__module__.startswith("driftbreaker.") and not _is_named(base)]
+    return {name: member for base in (*reversed(hidden), found) for name, member in vars(base).items()}
+
+
+def _is_named(base: type) -> bool:
+    return any(base is found for door in DOORS for _, found in _named(door))
 
 
 def _describe_member(path: str, member: Any) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """What a type checker sees of the public names; read by pyright, never run."""
 
-from datetime import datetime
-from typing import assert_type
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Annotated, assert_type
 
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Depends, FastAPI, Request
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 import driftbreaker
@@ -12,18 +15,23 @@ from driftbreaker import (
     Alert,
     Alertmanager,
     AsyncCircuitBreaker,
+    AsyncSwitchboard,
     BreakerSettings,
     BreakerState,
     Cadence,
     Channel,
     CircuitBreaker,
+    Handle,
     HistoryEntry,
     Incident,
     IncidentFiles,
     Outcome,
+    Switchboard,
     Webhook,
     costsim,
 )
+from driftbreaker.contrib.fastapi import breaker, lifespan
+from driftbreaker.testing import AsyncMemorySwitchboard, MemorySwitchboard, override
 
 
 def joined(session: Session, until: datetime) -> None:
@@ -69,3 +77,41 @@ async def origin(session: Session) -> None:
     assert_type(await breaker.report_drift(0.5), costsim.Incident | None)
     assert_type(breaker.is_open(), bool)
     assert_type(await costsim.disable_v2(session, "why", "alice"), tuple[bool, costsim.Incident | None])
+
+
+@asynccontextmanager
+async def own(app: FastAPI) -> AsyncGenerator[None]:
+    yield
+
+
+def tenant(request: Request) -> str:
+    return request.headers["tenant"]
+
+
+async def web(engine: Engine, async_engine: AsyncEngine) -> None:
+    FastAPI(lifespan=lifespan(Switchboard(engine), inner=own))
+    FastAPI(lifespan=lifespan(AsyncSwitchboard(async_engine)))
+    FastAPI(lifespan=lifespan(MemorySwitchboard()))
+    FastAPI(lifespan=lifespan(AsyncMemorySwitchboard()))
+    lifespan(engine)  # pyright: ignore[reportArgumentType]
+    breaker("pricing", scope=1)  # pyright: ignore[reportArgumentType]
+
+
+def route(pricing: Annotated[Handle, Depends(breaker("pricing", tenant))]) -> bool:
+    return pricing.is_open
+
+
+@override("pricing", open=False)
+def overridden(number: int) -> str:
+    return str(number)
+
+
+async def tested() -> None:
+    assert_type(overridden(1), str)
+    board = MemorySwitchboard()
+    board.set("pricing", is_open=True, scope="gpt-4")
+    board.lose_database(ago=timedelta(minutes=5))
+    assert_type(board["pricing"], Handle)
+    assert_type(board.wait_until("pricing", 1), bool)
+    assert_type(await AsyncMemorySwitchboard().wait_until("pricing", 1), bool)
+    board.set("pricing", True)  # pyright: ignore[reportCallIssue]

@@ -37,8 +37,8 @@ class Switchboard(Board):
     """Keeps the state of every breaker in this process, for checks that cost nanoseconds.
 
         with Switchboard(engine) as board:
-            pricing = board["pricing-v2"]
-            answer = v1() if pricing.is_open else v2()
+            pricing = board["pricing"]
+            answer = control() if pricing.is_open else candidate()
 
     - `engine`: the host's own. Connections are made as it makes them, in a pool of our own: one to read with, and on
       PostgreSQL one to listen with.
