@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .refresh import Switchboard
     from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
-    from .snapshot import Basis, Handle, Outage
+    from .snapshot import Basis, Board, Handle, Outage
     from .tables import Tables
     from .webhook import Webhook
 
@@ -47,6 +47,7 @@ __all__ = [
     "AsyncRelay",
     "AsyncSwitchboard",
     "Basis",
+    "Board",
     "BreakerSettings",
     "BreakerState",
     "Cadence",
@@ -91,6 +92,7 @@ if not TYPE_CHECKING:
         "AsyncRelay": "aio",
         "AsyncSwitchboard": "aio",
         "Basis": "snapshot",
+        "Board": "snapshot",
         "BreakerSettings": "settings",
         "BreakerState": "model",
         "Cadence": "alerts",

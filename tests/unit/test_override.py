@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 
 from driftbreaker import Basis, InvalidArgumentError, Outage, Switchboard
+from driftbreaker.snapshot import overrides
 from driftbreaker.testing import MemorySwitchboard, override
 
 
@@ -132,3 +134,41 @@ def test_what_runs_after_it_was_called_is_refused(thing: Any) -> None:
 def test_bad_input_is_refused_before_anything_is_overridden(arguments: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         override(**arguments)
+
+
+def test_an_open_whole_opens_its_scopes_and_a_closed_one_only_itself() -> None:
+    board = MemorySwitchboard()
+    with override("pricing", scope=""):
+        assert (board.is_open("pricing"), board.is_open("pricing", "gpt-4")) == (True, True)
+    board.set("pricing", scope="gpt-4", is_open=True)
+    with override("pricing", open=False, scope=""):
+        assert (board.is_open("pricing"), board.is_open("pricing", "gpt-4")) == (False, True)
+
+
+@pytest.mark.parametrize("scope", [0, False, [], ()])
+def test_what_is_no_scope_is_none_of_the_core_either(scope: Any) -> None:
+    with pytest.raises(InvalidArgumentError), overrides.override("pricing", is_open=True, scope=scope):
+        pass
+
+
+def test_threads_override_while_others_make_boards() -> None:
+    errors: list[BaseException] = []
+
+    def attempt(what: Callable[[], object]) -> None:
+        try:
+            for _ in range(300):
+                what()
+        except BaseException as error:
+            errors.append(error)
+
+    def override_once() -> None:
+        with override("pricing"):
+            pass
+
+    threads = [threading.Thread(target=attempt, args=(what,)) for what in [override_once, MemorySwitchboard] * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert not MemorySwitchboard().is_open("pricing")

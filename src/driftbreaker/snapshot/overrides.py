@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +20,11 @@ class _Override:
     is_open: bool
 
     def covers(self, key: Key) -> bool:
-        return self.name == key.name and self.scope in (None, key.scope)
+        if self.name != key.name:
+            return False
+        # While the whole is open, every scope of it is.
+        everywhere = self.scope is None or (self.scope == "" and self.is_open)
+        return everywhere or self.scope == key.scope
 
 
 class Watcher(Protocol):
@@ -33,12 +38,14 @@ class Overrides:
     """The overrides in force, and who is told when they change."""
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._in_force: tuple[_Override, ...] = ()
         self._watchers: WeakSet[Watcher] = WeakSet()
 
     def tell(self, watcher: Watcher) -> None:
         """Tell a watcher of every change from now on, as long as somebody else holds it."""
-        self._watchers.add(watcher)
+        with self._lock:
+            self._watchers.add(watcher)
 
     def answer(self, key: Key) -> bool | None:
         """Return what a breaker is overridden to be; None where it is not."""
@@ -47,18 +54,19 @@ class Overrides:
     @contextmanager
     def override(self, name: str, *, is_open: bool, scope: str | None = None) -> Iterator[None]:
         """Override a breaker meanwhile."""
-        key = check_key(name, scope or "")
+        key = check_key(name, "" if scope is None else scope)
         mine = _Override(key.name, scope, check_flag(is_open, "open"))
-        self._in_force += (mine,)
-        self._tell(name)
         try:
+            self._change(key.name, lambda in_force: (*in_force, mine))
             yield
         finally:
-            self._in_force = tuple(each for each in self._in_force if each is not mine)
-            self._tell(name)
+            self._change(key.name, lambda in_force: tuple(each for each in in_force if each is not mine))
 
-    def _tell(self, name: str) -> None:
-        for watcher in tuple(self._watchers):
+    def _change(self, name: str, change: Callable[[tuple[_Override, ...]], tuple[_Override, ...]]) -> None:
+        with self._lock:
+            self._in_force = change(self._in_force)
+            watchers = tuple(self._watchers)
+        for watcher in watchers:
             watcher.overridden(name)
 
 
