@@ -232,6 +232,16 @@ def test_reset_on_a_closed_breaker_still_clears_the_streak(world: World) -> None
     assert changes(world) == ["reset"]
 
 
+def test_reset_of_a_forced_breaker_clears_what_it_counted(world: World, clock: ManualClock) -> None:
+    with world.committed(clock=clock) as breaker:
+        breaker.force_on("known drift", actor="alice", until=clock.now() + HOUR)
+        breaker.report_drift(BAD)
+        breaker.report_schema_error(2)
+        breaker.reset("start over", actor="alice")
+        state = breaker.get_state()
+    assert (state.consecutive_failures, state.schema_errors, state.forced_until) == (0, 0, None)
+
+
 def test_reset_without_a_row_makes_none(world: World) -> None:
     with world.committed() as breaker:
         assert breaker.reset("nothing", actor="alice") is False

@@ -122,4 +122,6 @@ def test_the_lease_holds_all_the_tries_of_a_pass(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ALERTMANAGER_RETRY_ATTEMPTS", "5")
     relay = create_relay(create_engine("sqlite://"))
     assert isinstance(relay, Relay)
+    # Five tries of 20 s each; between and after them 1, 2, 4, 8 and 16 s at most; a second beyond.
+    assert relay._options.lease == pytest.approx((5 * 20 + 31) / 0.75 + 1)
     assert relay._options.patience >= 5 * 20 + 1 + 2 + 4 + 8

@@ -332,6 +332,21 @@ def test_joined_to_an_outer_connection_late_reports_wait_for_its_commit_too(worl
     assert world.row()["status"] == "open"
 
 
+@pytest.mark.parametrize(("before", "scores"), [(2, [BAD, GOOD]), (1, [BAD, BAD, GOOD]), (0, [BAD, BAD, BAD, GOOD])])
+def test_a_streak_that_is_full_within_the_batch_trips_whatever_follows(
+    world: World, before: int, scores: list[float]
+) -> None:
+    with world.committed() as breaker:
+        for _ in range(before):
+            breaker.report_drift(BAD)
+    with world.session() as session:
+        for score in scores:
+            late(world, session).report_drift(score)
+        session.commit()
+    row = world.row()
+    assert (row["status"], row["failures"], row["trip_count"]) == ("open", 3, 1)
+
+
 @given(
     before=st.integers(0, 3),
     threshold=st.integers(1, 4),
