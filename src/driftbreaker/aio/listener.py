@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ from ..refresh.connection import own_engine
 from ..refresh.listener import ANSWER, DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
 from ..waits import back_off
+from .connecting import connect, discard
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -74,8 +74,7 @@ class _Ears:
 
     async def listen(self) -> None:
         """Listen on one connection until it is lost, or until we are found to be deaf."""
-        async with asyncio.timeout(ANSWER):
-            connection = await self._engine.connect()
+        connection = await connect(self._engine, ANSWER)
         try:
             raw = (await connection.get_raw_connection()).driver_connection
             ready = asyncio.Event()
@@ -88,10 +87,7 @@ class _Ears:
                     await happens(self._closing, PING_EVERY)
                 hearing.cancel()
         finally:
-            with suppress(Exception):
-                await connection.invalidate()
-            with suppress(Exception):
-                await connection.close()
+            await discard(connection)
 
     def _heard(self, channel: str, payload: str) -> None:
         if channel == self._own_channel:
@@ -112,11 +108,12 @@ class _Ears:
 
     async def _ping(self) -> None:
         """Send it on another connection: on ours, a pooler might bring it back with the answer."""
+        connection = await connect(self._pings, ANSWER)
         try:
-            async with asyncio.timeout(PONG), self._pings.connect() as connection:
+            async with asyncio.timeout(ANSWER):
                 await connection.run_sync(lambda plain: self._refresher.ping(plain, self._own_channel))
         finally:
-            await self._pings.dispose()
+            await discard(connection)
 
 
 Heard = Callable[[str, str], None]

@@ -20,6 +20,7 @@ from ..refresh.options import Options, SwitchboardOptions, checked_options
 from ..refresh.refresher import Refresher, new_snapshot
 from ..refresh.ticker import Ticker
 from ..snapshot import Board, Handle, Snapshot
+from .connecting import all_discarded, connect, discard
 from .listener import can_listen, happens, keep_listening
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("driftbreaker")
 WATCH_EVERY = 5.0
-#: How long what is under way may take at the end. What is cut off half made, a connection say, is left to its driver.
-GRACE = 1.0
+#: How long what is under way may take at the end.
+GRACE = 2.0
 
 
 class AsyncSwitchboard(Board):
@@ -171,6 +172,7 @@ class _Background:
         if left:
             _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
         await self._disconnect()
+        await all_discarded(GRACE)
 
     def before_fork(self) -> None:
         self._held = self._snapshot.hold_still()
@@ -193,8 +195,11 @@ class _Background:
                 self._due.clear()
                 continue
             try:
-                async with asyncio.timeout(self._options.stale_after / 2):
-                    connection = await self._connected()
+                patience = self._options.stale_after / 2
+                if self._connection is None:
+                    self._connection = await connect(self._engine, patience)
+                async with asyncio.timeout(patience):
+                    connection = self._connection
                     self._refresher.succeeded(await connection.run_sync(self._refresher.read))
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 self._refresher.failed(error)
@@ -203,16 +208,7 @@ class _Background:
             async with self._read:
                 self._read.notify_all()
 
-    async def _connected(self) -> AsyncConnection:
-        if self._connection is None:
-            self._connection = await self._engine.connect()
-        return self._connection
-
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # It is lost more often than not: what closing it raises is no news.
-            with suppress(Exception):
-                await connection.invalidate()
-            with suppress(Exception):
-                await connection.close()
+            await discard(connection)
