@@ -15,7 +15,7 @@ from ..checks import check_count, check_seconds
 from ..errors import InvalidArgumentError
 from ..forks import forget_forks, tell_of_forks
 from ..hooks import listen
-from ..refresh.connection import own_engine
+from ..refresh.connection import left_behind, own_engine
 from ..refresh.options import Options, SwitchboardOptions, checked_options
 from ..refresh.refresher import Refresher, new_snapshot
 from ..refresh.ticker import Ticker
@@ -61,6 +61,7 @@ class AsyncSwitchboard(Board):
                 "an in-memory database has one connection, which a switchboard's tasks must not share: await refresh()"
             )
         wait = check_seconds(wait, "wait", 0.0)
+        self._leave_what_is_the_parents()
         if self._background is None:
             listens_on = self._listen_on if self._options.listen else None
             self._background = _Background(self._engine, listens_on, self._options, self._snapshot, self._refresher)
@@ -71,6 +72,7 @@ class AsyncSwitchboard(Board):
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other board's
         """See `Switchboard.close`."""
         check_seconds(timeout, "timeout")
+        self._leave_what_is_the_parents()
         background, self._background = self._background, None
         if background is not None:
             await background.close(timeout)
@@ -83,6 +85,7 @@ class AsyncSwitchboard(Board):
 
     async def wait_until(self, name: str, version: int, timeout: float = 5.0, *, scope: str = "") -> bool:  # noqa: ASYNC109
         """See `Switchboard.wait_until`."""
+        self._leave_what_is_the_parents()
         handle = self.handle(name, scope)
         version, timeout = check_count(version, "version", 0), check_seconds(timeout, "timeout", 0.0)
         if self._background is None:
@@ -103,9 +106,15 @@ class AsyncSwitchboard(Board):
     def _knows(self, handle: Handle, version: int) -> bool:
         return self._snapshot.version(handle.key, time.monotonic()) >= version
 
+    def _leave_what_is_the_parents(self) -> None:
+        if self._background is not None and self._background.is_the_parents:
+            self._background.leave()
+            self._background = None
+            self._snapshot.forget(time.monotonic())
+
     def _wake_reader(self) -> None:
         background = self._background
-        if background is not None:
+        if background is not None and not background.is_the_parents:
             background.wake()
 
 
@@ -134,6 +143,7 @@ class _Background:
         self._connection: AsyncConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._held = False
+        self.is_the_parents = False
 
     def start(self) -> None:
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
@@ -158,9 +168,7 @@ class _Background:
         return bool(what())
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109
-        forget_forks(self)
-        self._stop_hearing()
-        self._ticker.close()
+        self._end_threads()
         self._closing.set()
         self._due.set()
         _, left = await asyncio.wait(self._tasks, timeout=min(GRACE, timeout))
@@ -168,6 +176,16 @@ class _Background:
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=timeout)
+    def leave(self) -> None:
+        """Leave the tasks and their connections to the process that made them, untouched."""
+        self._end_threads()
+        left_behind.append(self)
+
+    def _end_threads(self) -> None:
+        forget_forks(self)
+        self._stop_hearing()
+        self._ticker.close()
+
         if left:
             _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
         await self._disconnect()
@@ -177,6 +195,7 @@ class _Background:
 
     def after_fork_in_parent(self) -> None:
         if self._held:
+        self.is_the_parents = True
             self._snapshot.go_on()
 
     def after_fork_in_child(self) -> None:

@@ -98,7 +98,7 @@ class OwnConnection:
 
     def after_fork(self) -> None:
         """Leave the connection to the process that opened it, untouched."""
-        _left_behind.append((self._engine, self._connection))
+        left_behind.append((self._engine, self._connection))
         self._begin()
 
 
@@ -111,7 +111,7 @@ def end(thread: threading.Thread, interrupt: Callable[[], None], timeout: float)
 
 
 #: What a parent's connections are kept by in its children: to let go of one could end it for the parent.
-_left_behind: list[Any] = []
+left_behind: list[Any] = []
 
 
 def _socket_of(driver_connection: Any) -> tuple[int, int] | None:
