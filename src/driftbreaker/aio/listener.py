@@ -6,16 +6,19 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from ..refresh.connection import own_engine
-from ..refresh.listener import ANSWER, DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
+from ..refresh.connection import ANSWER, GRACE, cut_off, own_engine
+from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
 from ..waits import back_off
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
 
 
 def can_listen(engine: AsyncEngine) -> bool:
@@ -46,6 +49,28 @@ async def happens(event: asyncio.Event, within: float) -> bool:
     return True
 
 
+async def within(seconds: float, connection: AsyncConnection, step: Callable[[Connection], T]) -> T:
+    """Run a step on a connection, which is cut off when that takes longer.
+
+    A step that is merely cancelled would go on to wait: psycopg asks the server to stop, and for its answer.
+    """
+    raw = (await connection.get_raw_connection()).driver_connection
+    cutting = asyncio.get_running_loop().call_later(seconds, cut_off, raw)
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            return await connection.run_sync(step)
+    finally:
+        cutting.cancel()
+
+
+async def drop(connection: AsyncConnection) -> None:
+    """Close a connection for good. It is lost more often than not: what closing it raises is no news."""
+    with suppress(Exception):
+        await connection.invalidate()
+    with suppress(Exception):
+        await connection.close()
+
+
 class _Ears:
     """One board's listening, over any number of connections."""
 
@@ -72,16 +97,14 @@ class _Ears:
             async with asyncio.TaskGroup() as group:
                 hearing = group.create_task(self._hear(raw, self._channels, self._heard, ready))
                 if not await happens(ready, ANSWER):
+                    cut_off(raw)
                     raise TimeoutError(f"no answer to LISTEN within {ANSWER:g} s")
                 while not self._closing.is_set():
                     await self._prove_hearing()
                     await happens(self._closing, PING_EVERY)
                 hearing.cancel()
         finally:
-            with suppress(Exception):
-                await connection.invalidate()
-            with suppress(Exception):
-                await connection.close()
+            await drop(connection)
 
     def _heard(self, channel: str, payload: str) -> None:
         if channel == self._own_channel:
@@ -102,8 +125,12 @@ class _Ears:
     async def _ping(self) -> None:
         """Send it on another connection: on ours, a pooler might bring it back with the answer."""
         try:
-            async with asyncio.timeout(PONG), self._pings.connect() as connection:
-                await connection.run_sync(lambda plain: self._refresher.ping(plain, self._own_channel))
+            async with asyncio.timeout(ANSWER):
+                connection = await self._pings.connect()
+            try:
+                await within(PONG, connection, lambda plain: self._refresher.ping(plain, self._own_channel))
+            finally:
+                await drop(connection)
         finally:
             await self._pings.dispose()
 

@@ -15,12 +15,12 @@ from ..checks import check_count, check_seconds
 from ..errors import InvalidArgumentError
 from ..forks import forget_forks, tell_of_forks
 from ..hooks import listen
-from ..refresh.connection import left_behind, own_engine
+from ..refresh.connection import ANSWER, left_behind, own_engine
 from ..refresh.options import Options, SwitchboardOptions, checked_options
 from ..refresh.refresher import Refresher, new_snapshot
 from ..refresh.ticker import Ticker
 from ..snapshot import Board, Handle, Snapshot
-from .listener import can_listen, happens, keep_listening
+from .listener import can_listen, drop, happens, keep_listening, within
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -148,10 +148,6 @@ class _Background:
     def start(self) -> None:
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
         self._tasks = [self._loop.create_task(self._serve(), name="driftbreaker-reader")]
-        if self._listen_on is not None and can_listen(self._listen_on):
-            channel = self._options.tables.channel
-            listening = keep_listening(self._listen_on, channel, self._refresher, self._closing)
-            self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
         self._stop_hearing = listen(self._refresher.hear_event)
         tell_of_forks(self)
 
@@ -176,6 +172,10 @@ class _Background:
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=timeout)
+        if left:
+            _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
+        await self._disconnect()
+
     def leave(self) -> None:
         """Leave the tasks and their connections to the process that made them, untouched."""
         self._end_threads()
@@ -186,20 +186,16 @@ class _Background:
         self._stop_hearing()
         self._ticker.close()
 
-        if left:
-            _logger.warning("driftbreaker: the switchboard's tasks did not end within %g s", timeout)
-        await self._disconnect()
-
     def before_fork(self) -> None:
         self._held = self._snapshot.hold_still()
 
     def after_fork_in_parent(self) -> None:
         if self._held:
-        self.is_the_parents = True
             self._snapshot.go_on()
 
     def after_fork_in_child(self) -> None:
         """The tasks are not there; what they read must not be believed for ever."""
+        self.is_the_parents = True
         self._snapshot.after_fork()
         self._refresher.after_fork()
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
@@ -212,9 +208,9 @@ class _Background:
                 self._due.clear()
                 continue
             try:
-                async with asyncio.timeout(self._options.stale_after / 2):
-                    connection = await self._connected()
-                    self._refresher.succeeded(await connection.run_sync(self._refresher.read))
+                connection = await self._connected()
+                self._refresher.succeeded(await within(self._options.stale_after / 2, connection, self._refresher.read))
+                self._begin_to_listen()
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 self._refresher.failed(error)
                 await self._disconnect()
@@ -222,16 +218,20 @@ class _Background:
             async with self._read:
                 self._read.notify_all()
 
+    def _begin_to_listen(self) -> None:
+        """See the other board's."""
+        if len(self._tasks) == 1 and self._listen_on is not None and can_listen(self._listen_on):
+            channel = self._options.tables.channel
+            listening = keep_listening(self._listen_on, channel, self._refresher, self._closing)
+            self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
+
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
-            self._connection = await self._engine.connect()
+            async with asyncio.timeout(max(ANSWER, self._options.stale_after / 2)):
+                self._connection = await self._engine.connect()
         return self._connection
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # It is lost more often than not: what closing it raises is no news.
-            with suppress(Exception):
-                await connection.invalidate()
-            with suppress(Exception):
-                await connection.close()
+            await drop(connection)

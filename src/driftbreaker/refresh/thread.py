@@ -206,9 +206,9 @@ class _Background:
         self._stop_hearing()
         self._due.set()
         self._ticker.close()
+        end(self._reader, self._line.interrupt, max(0.0, deadline - time.monotonic()))
         if self._listener is not None:
             self._listener.close(max(0.0, deadline - time.monotonic()))
-        end(self._reader, self._line.interrupt, max(0.0, deadline - time.monotonic()))
         if self._reader.is_alive():
             _logger.warning("driftbreaker: the switchboard's reading did not end within %g s", timeout)
 
@@ -232,8 +232,6 @@ class _Background:
 
     def _start(self) -> None:
         self._listener: Listener | None = None
-        if self._listen_on is not None and can_listen(self._listen_on):
-            self._listener = Listener(self._listen_on, self._options.tables.channel, self._refresher)
         self._ticker = Ticker(self._snapshot, self._watch, WATCH_EVERY)
         self._reader = threading.Thread(target=self._serve, name="driftbreaker-reader", daemon=True)
         self._reader.start()
@@ -247,6 +245,7 @@ class _Background:
                 continue
             try:
                 self._refresher.succeeded(self._line.run(self._refresher.read))
+                self._begin_to_listen()
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 if not self._closing:
                     self._refresher.failed(error)
@@ -254,9 +253,16 @@ class _Background:
             self._waiting.tell()
         self._line.close()
 
+    def _begin_to_listen(self) -> None:
+        """Not before something was read: SQLAlchemy sets a dialect up with the first connection of all.
+
+        A second one, made meanwhile by another pool, would find it half set up.
+        """
+        if self._listener is None and not self._closing and self._listen_on is not None and can_listen(self._listen_on):
+            self._listener = Listener(self._listen_on, self._options.tables.channel, self._refresher)
+
     def _watch(self, now: float) -> None:
-        if self._line.busy_for(now) > self._options.stale_after / 2:
-            self._line.interrupt()
+        self._line.watch(now, self._options.stale_after / 2)
         if self._listener is not None:
             self._listener.watch(now)
 
