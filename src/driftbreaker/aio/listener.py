@@ -50,7 +50,7 @@ async def happens(event: asyncio.Event, within: float) -> bool:
 
 
 async def within(seconds: float, connection: AsyncConnection, step: Callable[[Connection], T]) -> T:
-    """Run a step on a connection, which is cut off when that takes longer.
+    """Run a step in a transaction of its own, on a connection which is cut off when that takes longer.
 
     A step that is merely cancelled would go on to wait: psycopg asks the server to stop, and for its answer.
     """
@@ -58,7 +58,9 @@ async def within(seconds: float, connection: AsyncConnection, step: Callable[[Co
     cutting = asyncio.get_running_loop().call_later(seconds, cut_off, raw)
     try:
         async with asyncio.timeout(seconds + GRACE):
-            return await connection.run_sync(step)
+            answer = await connection.run_sync(step)
+            await connection.commit()
+            return answer
     finally:
         cutting.cancel()
 

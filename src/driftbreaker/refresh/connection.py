@@ -21,9 +21,13 @@ ANSWER = 5.0
 
 
 def own_engine(engine: Engine) -> Engine:
-    """Return an engine that connects as the host's does, through a pool of its own, a statement at a time."""
+    """Return an engine that connects as the host's does, through a pool of its own, a statement at a time.
+
+    But for asyncpg, which prepares a statement and then runs it: two transactions to a pooler, and maybe two sessions.
+    """
     own = Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=engine.hide_parameters)
-    return own.execution_options(**engine.get_execution_options(), isolation_level="AUTOCOMMIT")
+    level = "READ COMMITTED" if engine.dialect.driver == "asyncpg" else "AUTOCOMMIT"
+    return own.execution_options(**{**engine.get_execution_options(), "isolation_level": level})
 
 
 class OwnConnection:
