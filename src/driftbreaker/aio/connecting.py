@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from ..refresh.connection import GRACE, cut_off
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
 
 #: What goes on by itself, held so that it is not collected meanwhile.
 _left_alone: set[asyncio.Task[None]] = set()
@@ -29,6 +34,22 @@ async def connect(engine: AsyncEngine, within: float) -> AsyncConnection:
         return connecting.result()
     _close_later(connecting)
     raise TimeoutError(f"no connection within {within:g} s")
+
+
+async def within(seconds: float, connection: AsyncConnection, step: Callable[[Connection], T]) -> T:
+    """Run a step in a transaction of its own, on a connection which is cut off when that takes longer.
+
+    A step that is merely cancelled would go on to wait: psycopg asks the server to stop, and for its answer.
+    """
+    raw = (await connection.get_raw_connection()).driver_connection
+    cutting = asyncio.get_running_loop().call_later(seconds, cut_off, raw)
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            answer = await connection.run_sync(step)
+            await connection.commit()
+            return answer
+    finally:
+        cutting.cancel()
 
 
 async def discard(connection: AsyncConnection) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ..refresh.connection import own_engine
-from ..refresh.listener import ANSWER, DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
+from ..refresh.connection import ANSWER, cut_off, own_engine
+from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
 from ..waits import back_off
-from .connecting import connect, discard
+from .connecting import connect, discard, within
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -81,6 +81,7 @@ class _Ears:
             async with asyncio.TaskGroup() as group:
                 hearing = group.create_task(self._hear(raw, self._channels, self._heard, ready))
                 if not await happens(ready, ANSWER):
+                    cut_off(raw)
                     raise TimeoutError(f"no answer to LISTEN within {ANSWER:g} s")
                 while not self._closing.is_set():
                     await self._prove_hearing()
@@ -110,8 +111,7 @@ class _Ears:
         """Send it on another connection: on ours, a pooler might bring it back with the answer."""
         connection = await connect(self._pings, ANSWER)
         try:
-            async with asyncio.timeout(ANSWER):
-                await connection.run_sync(lambda plain: self._refresher.ping(plain, self._own_channel))
+            await within(ANSWER, connection, lambda plain: self._refresher.ping(plain, self._own_channel))
         finally:
             await discard(connection)
 

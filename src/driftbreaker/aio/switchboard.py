@@ -15,12 +15,12 @@ from ..checks import check_count, check_seconds
 from ..errors import InvalidArgumentError
 from ..forks import forget_forks, tell_of_forks
 from ..hooks import listen
-from ..refresh.connection import own_engine
+from ..refresh.connection import ANSWER, left_behind, own_engine
 from ..refresh.options import Options, SwitchboardOptions, checked_options
 from ..refresh.refresher import Refresher, new_snapshot
 from ..refresh.ticker import Ticker
 from ..snapshot import Board, Handle, Snapshot
-from .connecting import all_discarded, connect, discard
+from .connecting import all_discarded, connect, discard, within
 from .listener import can_listen, happens, keep_listening
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class AsyncSwitchboard(Board):
                 "an in-memory database has one connection, which a switchboard's tasks must not share: await refresh()"
             )
         wait = check_seconds(wait, "wait", 0.0)
+        self._leave_what_is_the_parents()
         if self._background is None:
             listens_on = self._listen_on if self._options.listen else None
             self._background = _Background(self._engine, listens_on, self._options, self._snapshot, self._refresher)
@@ -72,6 +73,7 @@ class AsyncSwitchboard(Board):
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other board's
         """See `Switchboard.close`."""
         check_seconds(timeout, "timeout")
+        self._leave_what_is_the_parents()
         background, self._background = self._background, None
         if background is not None:
             await background.close(timeout)
@@ -84,6 +86,7 @@ class AsyncSwitchboard(Board):
 
     async def wait_until(self, name: str, version: int, timeout: float = 5.0, *, scope: str = "") -> bool:  # noqa: ASYNC109
         """See `Switchboard.wait_until`."""
+        self._leave_what_is_the_parents()
         handle = self.handle(name, scope)
         version, timeout = check_count(version, "version", 0), check_seconds(timeout, "timeout", 0.0)
         if self._background is None:
@@ -104,9 +107,15 @@ class AsyncSwitchboard(Board):
     def _knows(self, handle: Handle, version: int) -> bool:
         return self._snapshot.version(handle.key, time.monotonic()) >= version
 
+    def _leave_what_is_the_parents(self) -> None:
+        if self._background is not None and self._background.is_the_parents:
+            self._background.leave()
+            self._background = None
+            self._snapshot.forget(time.monotonic())
+
     def _wake_reader(self) -> None:
         background = self._background
-        if background is not None:
+        if background is not None and not background.is_the_parents:
             background.wake()
 
 
@@ -135,14 +144,11 @@ class _Background:
         self._connection: AsyncConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._held = False
+        self.is_the_parents = False
 
     def start(self) -> None:
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
         self._tasks = [self._loop.create_task(self._serve(), name="driftbreaker-reader")]
-        if self._listen_on is not None and can_listen(self._listen_on):
-            channel = self._options.tables.channel
-            listening = keep_listening(self._listen_on, channel, self._refresher, self._due.set, self._closing)
-            self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
         self._stop_hearing = listen(self._refresher.hear_event)
         tell_of_forks(self)
 
@@ -159,9 +165,7 @@ class _Background:
         return bool(what())
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109
-        forget_forks(self)
-        self._stop_hearing()
-        self._ticker.close()
+        self._end_threads()
         self._closing.set()
         self._due.set()
         _, left = await asyncio.wait(self._tasks, timeout=min(GRACE, timeout))
@@ -174,6 +178,16 @@ class _Background:
         await self._disconnect()
         await all_discarded(GRACE)
 
+    def leave(self) -> None:
+        """Leave the tasks and their connections to the process that made them, untouched."""
+        self._end_threads()
+        left_behind.append(self)
+
+    def _end_threads(self) -> None:
+        forget_forks(self)
+        self._stop_hearing()
+        self._ticker.close()
+
     def before_fork(self) -> None:
         self._held = self._snapshot.hold_still()
 
@@ -183,6 +197,7 @@ class _Background:
 
     def after_fork_in_child(self) -> None:
         """The tasks are not there; what they read must not be believed for ever."""
+        self.is_the_parents = True
         self._snapshot.after_fork()
         self._refresher.after_fork()
         self._ticker = Ticker(self._snapshot, lambda _: None, WATCH_EVERY)
@@ -197,16 +212,22 @@ class _Background:
             try:
                 patience = self._options.stale_after / 2
                 if self._connection is None:
-                    self._connection = await connect(self._engine, patience)
-                async with asyncio.timeout(patience):
-                    connection = self._connection
-                    self._refresher.succeeded(await connection.run_sync(self._refresher.read))
+                    self._connection = await connect(self._engine, max(ANSWER, patience))
+                self._refresher.succeeded(await within(patience, self._connection, self._refresher.read))
+                self._begin_to_listen()
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 self._refresher.failed(error)
                 await self._disconnect()
             self._ticker.notice()
             async with self._read:
                 self._read.notify_all()
+
+    def _begin_to_listen(self) -> None:
+        """See the other board's."""
+        if len(self._tasks) == 1 and self._listen_on is not None and can_listen(self._listen_on):
+            channel = self._options.tables.channel
+            listening = keep_listening(self._listen_on, channel, self._refresher, self._due.set, self._closing)
+            self._tasks.append(self._loop.create_task(listening, name="driftbreaker-listener"))
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -16,12 +16,18 @@ T = TypeVar("T")
 
 #: How long what is under way may take when it is told to end.
 GRACE = 0.2
+#: How long we wait for an answer to anything that we ask, before the connection is taken for lost.
+ANSWER = 5.0
 
 
 def own_engine(engine: Engine) -> Engine:
-    """Return an engine that connects as the host's does, through a pool of its own, a statement at a time."""
+    """Return an engine that connects as the host's does, through a pool of its own, a statement at a time.
+
+    But for asyncpg, which prepares a statement and then runs it: two transactions to a pooler, and maybe two sessions.
+    """
     own = Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=engine.hide_parameters)
-    return own.execution_options(**engine.get_execution_options(), isolation_level="AUTOCOMMIT")
+    level = "READ COMMITTED" if engine.dialect.driver == "asyncpg" else "AUTOCOMMIT"
+    return own.execution_options(**{**engine.get_execution_options(), "isolation_level": level})
 
 
 class OwnConnection:
@@ -43,6 +49,7 @@ class OwnConnection:
         self._guard = threading.Lock()
         self._socket: tuple[int, int] | None = None
         self._busy_since: float | None = None
+        self._connecting = False
 
     def run(self, step: Callable[[Connection], T]) -> T:
         """Run a step; whatever it raises costs the connection."""
@@ -51,11 +58,14 @@ class OwnConnection:
 
     def _run(self, step: Callable[[Connection], T]) -> T:
         self._busy_since = time.monotonic()
+        self._connecting = self._connection is None
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
             with self._guard:
                 self._socket = _socket_of(self._connection.connection.driver_connection)
+            self._busy_since = time.monotonic()
+            self._connecting = False
             return step(self._connection)
         except BaseException:
             self.close()
@@ -69,10 +79,11 @@ class OwnConnection:
         with self._guard:
             self._socket = _socket_of(driver_connection)
 
-    def busy_for(self, now: float) -> float:
-        """Return for how many seconds a step has been under way."""
+    def watch(self, now: float, patience: float) -> None:
+        """Interrupt a step that takes longer than `patience` seconds; connecting may take as long as any answer."""
         since = self._busy_since
-        return 0.0 if since is None else now - since
+        if since is not None and now - since > (max(patience, ANSWER) if self._connecting else patience):
+            self.interrupt()
 
     def interrupt(self) -> None:
         """Let the step that is under way fail: shut the socket down on which it waits.
@@ -80,10 +91,8 @@ class OwnConnection:
         A network that lost our packets would otherwise keep it waiting for the kernel's patience, which is hours.
         """
         with self._guard:
-            if self._socket is None or _identity(self._socket[0]) != self._socket[1]:
-                return
-            with suppress(OSError), socket.socket(fileno=os.dup(self._socket[0])) as line:
-                line.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None and _identity(self._socket[0]) == self._socket[1]:
+                _shut_down(self._socket[0])
 
     def close(self) -> None:
         """Close the connection, as far as it still can be."""
@@ -98,7 +107,7 @@ class OwnConnection:
 
     def after_fork(self) -> None:
         """Leave the connection to the process that opened it, untouched."""
-        _left_behind.append((self._engine, self._connection))
+        left_behind.append((self._engine, self._connection))
         self._begin()
 
 
@@ -110,8 +119,15 @@ def end(thread: threading.Thread, interrupt: Callable[[], None], timeout: float)
         interrupt()
 
 
+def cut_off(driver_connection: Any) -> None:
+    """Let whatever waits on a driver's connection fail, where the driver says which socket it has."""
+    found = _socket_of(driver_connection)
+    if found is not None:
+        _shut_down(found[0])
+
+
 #: What a parent's connections are kept by in its children: to let go of one could end it for the parent.
-_left_behind: list[Any] = []
+left_behind: list[Any] = []
 
 
 def _socket_of(driver_connection: Any) -> tuple[int, int] | None:
@@ -121,6 +137,11 @@ def _socket_of(driver_connection: Any) -> tuple[int, int] | None:
     except Exception:  # noqa: BLE001  no socket (SQLite), or none any more
         return None
     return descriptor, _identity(descriptor)
+
+
+def _shut_down(descriptor: int) -> None:
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _identity(descriptor: int) -> int:

@@ -12,14 +12,12 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine
 
 from ..waits import back_off
-from .connection import OwnConnection, end
+from .connection import ANSWER, OwnConnection, end
 from .refresher import Refresher
 
 #: How long our own message may take before we are deaf, and how often we send one.
 PONG = 2.0
 PING_EVERY = 30.0
-#: How long we wait for an answer to anything that we ask, before the connection is taken for lost.
-ANSWER = 5.0
 RETRY_BASE = 0.2
 RETRY_CAP = 30.0
 #: How often it looks whether it is to end.

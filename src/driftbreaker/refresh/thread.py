@@ -70,7 +70,7 @@ class Switchboard(Board):
         self._line = OwnConnection(engine)
         self._listen_on = listen_on or engine
         self._options = checked_options(**options)
-        self._read = threading.Condition()
+        self._waiting = _Waiting()
         self._background: _Background | None = None
         snapshot = new_snapshot(self._options, os.environ)
         self._refresher = Refresher(snapshot, self._options, self._wake_reader)
@@ -91,12 +91,11 @@ class Switchboard(Board):
         if self._background is None:
             listens_on = self._listen_on if self._options.listen else None
             self._background = _Background(
-                self._line, listens_on, self._options, self._snapshot, self._refresher, self._tell_waiting
+                self._line, listens_on, self._options, self._snapshot, self._refresher, self._waiting
             )
             self._background.start()
             self._refresher.wake()
-        with self._read:
-            self._read.wait_for(lambda: self.age < self._options.stale_after, wait)
+        self._waiting.wait_for(lambda: self.age < self._options.stale_after, wait)
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop, waiting at most `timeout` seconds. From then on every handle answers by its outage policy."""
@@ -115,7 +114,7 @@ class Switchboard(Board):
         else:
             reading = self._line.run(self._refresher.read)
         self._refresher.succeeded(reading)
-        self._tell_waiting()
+        self._waiting.tell()
 
     def wait_until(self, name: str, version: int, timeout: float = 5.0, *, scope: str = "") -> bool:
         """Wait until the snapshot knows a version of a breaker's own row, or a later one; return whether it does.
@@ -130,8 +129,7 @@ class Switchboard(Board):
         if self._knows(handle, version):
             return True
         self._refresher.wait_for(handle.key, version, timeout)
-        with self._read:
-            return self._read.wait_for(lambda: self._knows(handle, version), timeout)
+        return self._waiting.wait_for(lambda: self._knows(handle, version), timeout)
 
     def __enter__(self) -> Switchboard:
         self.start()
@@ -148,9 +146,24 @@ class Switchboard(Board):
         if background is not None:
             background.wake()
 
-    def _tell_waiting(self) -> None:
+
+class _Waiting:
+    """Those who wait for what a reading brings."""
+
+    def __init__(self) -> None:
+        self._read = threading.Condition()
+
+    def wait_for(self, what: Callable[[], bool], seconds: float) -> bool:
+        with self._read:
+            return self._read.wait_for(what, seconds)
+
+    def tell(self) -> None:
         with self._read:
             self._read.notify_all()
+
+    def after_fork(self) -> None:
+        """Give it a lock that no thread of another process holds."""
+        self._read = threading.Condition()
 
 
 class _Background:
@@ -163,13 +176,13 @@ class _Background:
         options: Options,
         snapshot: Snapshot,
         refresher: Refresher,
-        tell_waiting: Callable[[], None],
+        waiting: _Waiting,
     ) -> None:
         self._listen_on = listen_on
         self._options = options
         self._snapshot = snapshot
         self._refresher = refresher
-        self._tell_waiting = tell_waiting
+        self._waiting = waiting
         self._line = line
         self._due = threading.Event()
         self._reading = threading.Lock()
@@ -194,9 +207,9 @@ class _Background:
         self._stop_hearing()
         self._due.set()
         self._ticker.close()
+        end(self._reader, self._line.interrupt, max(0.0, deadline - time.monotonic()))
         if self._listener is not None:
             self._listener.close(max(0.0, deadline - time.monotonic()))
-        end(self._reader, self._line.interrupt, max(0.0, deadline - time.monotonic()))
         if self._reader.is_alive():
             _logger.warning("driftbreaker: the switchboard's reading did not end within %g s", timeout)
 
@@ -211,6 +224,7 @@ class _Background:
         """The threads are not there, and the connections are the parent's."""
         self._snapshot.after_fork()
         self._refresher.after_fork()
+        self._waiting.after_fork()
         self._line.after_fork()
         if self._listener is not None:
             self._listener.after_fork()
@@ -220,9 +234,6 @@ class _Background:
 
     def _start(self) -> None:
         self._listener: Listener | None = None
-        if self._listen_on is not None and can_listen(self._listen_on):
-            channel = self._options.tables.channel
-            self._listener = Listener(self._listen_on, channel, self._refresher, self._heard)
         self._ticker = Ticker(self._snapshot, self._watch, WATCH_EVERY)
         self._reader = threading.Thread(target=self._serve, name="driftbreaker-reader", daemon=True)
         self._reader.start()
@@ -246,15 +257,24 @@ class _Background:
                 return
             try:
                 self._refresher.succeeded(self._line.run(self._refresher.read))
+                self._begin_to_listen()
             except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
                 if not self._closing:
                     self._refresher.failed(error)
         self._ticker.notice()
-        self._tell_waiting()
+        self._waiting.tell()
+
+    def _begin_to_listen(self) -> None:
+        """Not before something was read: SQLAlchemy sets a dialect up with the first connection of all.
+
+        A second one, made meanwhile by another pool, would find it half set up.
+        """
+        if self._listener is None and not self._closing and self._listen_on is not None and can_listen(self._listen_on):
+            channel = self._options.tables.channel
+            self._listener = Listener(self._listen_on, channel, self._refresher, self._heard)
 
     def _watch(self, now: float) -> None:
-        if self._line.busy_for(now) > self._options.stale_after / 2:
-            self._line.interrupt()
+        self._line.watch(now, self._options.stale_after / 2)
         if self._listener is not None:
             self._listener.watch(now)
 

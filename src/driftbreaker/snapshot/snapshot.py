@@ -134,13 +134,13 @@ class Snapshot:
             }
             for key in reading.asked:
                 self._unread.pop(key, None)
-            self._read_at = reading.began
-            believing = [trust for trust in self._disbelieving if self.age(now) < trust]
+            believing = [trust for trust in self._disbelieving if now - reading.began < trust]
             self._disbelieving.difference_update(believing)
             for trust in believing:
                 self._show_all(self._believers[trust], now)
             for key in changed:
                 self._show_key(key, now)
+            self._read_at = reading.began  # when all is shown: nobody is told that it is known before
             is_fresh = self._fresh
         if is_fresh != was_fresh:
             self._on_fresh(is_fresh)
@@ -259,14 +259,16 @@ class Snapshot:
         key = handle.key
         is_open, basis = self._answer(key, handle.outage, now)
         own = self._states.get(key)
+        if basis is not Basis.DATABASE:  # which never stands beside an answer that is not the database's
+            handle.basis = basis
         if is_open:
             handle.is_open = True  # before the generation: see Handle on who reads which first
-        handle.basis = basis
         if own is not None:
             expired = self._expired(own, now)
             handle.generation = own.generation + expired
             handle.version = own.version + expired
         handle.is_open = is_open
+        handle.basis = basis
 
     def _answer(self, key: Key, outage: Outage, now: float) -> tuple[bool, Basis]:
         overridden = overrides.answer(key)
