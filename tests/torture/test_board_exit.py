@@ -12,6 +12,7 @@ import pytest
 from driftbreaker.testing import PostgresServer
 from tests.support.line import Line
 from tests.support.pooler import port_of
+from tests.torture.size import LONG
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -71,6 +72,9 @@ meet()
 """
 )
 PROGRAMS = {"psycopg": SYNC, "psycopg-async": ASYNC, "asyncpg": ASYNC, "sqlite": SYNC, "aiosqlite": ASYNC}
+UNANSWERED = [("psycopg", False), ("psycopg-async", True), ("asyncpg", False)]
+if LONG:
+    UNANSWERED += [(driver, not vanished) for driver, vanished in UNANSWERED]
 
 
 class Program:
@@ -129,8 +133,7 @@ def test_a_program_that_never_closes_its_board_ends_at_once_and_silently(
     assert took < 2
 
 
-@pytest.mark.parametrize("vanished", [False, True])
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg-async", "asyncpg"])
+@pytest.mark.parametrize(("driver", "vanished"), UNANSWERED)
 def test_it_ends_soon_where_the_database_does_not_answer(
     request: pytest.FixtureRequest, postgres: PostgresServer, driver: str, vanished: bool
 ) -> None:

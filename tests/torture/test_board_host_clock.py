@@ -17,9 +17,13 @@ from sqlalchemy.orm import Session
 from driftbreaker import BreakerSettings, CircuitBreaker
 from driftbreaker.testing import PostgresServer
 from tests.support.watched import another_process
+from tests.torture.size import LONG
 from tests.torture.test_host_clock import libfaketime
 
 TTL = 2.0
+CLOCKS = [("-26h", "", "listens"), ("+9600h", "", "polls"), ("+0h", "-5h", "listens"), ("+0h", "+5h", "polls")]
+if LONG:
+    CLOCKS += [(offset, jump, "polls" if way == "listens" else "listens") for offset, jump, way in CLOCKS]
 PROGRAM = """
 import json, sys, threading, time
 from pathlib import Path
@@ -46,8 +50,7 @@ with Switchboard(create_engine(url), poll=0.25, stale_after=5.0, listen=listens 
 """
 
 
-@pytest.mark.parametrize(("offset", "jump"), [("-26h", ""), ("+9600h", ""), ("+0h", "+5h"), ("+0h", "-5h")])
-@pytest.mark.parametrize("listens", ["listens", "polls"])
+@pytest.mark.parametrize(("offset", "jump", "listens"), CLOCKS)
 def test_what_is_open_ends_on_time_whatever_the_hosts_clock_says(
     postgres: PostgresServer, postgres_database: str, tmp_path: Path, offset: str, jump: str, listens: str
 ) -> None:

@@ -33,7 +33,7 @@ def test_behind_a_transaction_pooler_it_finds_itself_deaf_and_polls(
                 began = time.monotonic()
                 eventually(lambda wanted=is_open: board.board.is_open("pricing") is wanted, "it sees it")
                 assert time.monotonic() - began < POLL + 1.0
-            always(lambda: said.kinds() == {"fresh": 1, "polling": 1}, "it says so once", 1.0)
+            always(lambda: said.kinds() == {"fresh": 1, "polling": 1}, "it says so once", 0.6)
             said.assert_just(fresh=1, polling=1)
 
 

@@ -14,6 +14,7 @@ from tests.support.alertmanagers import always, eventually
 from tests.support.line import Line
 from tests.support.servers import Replica, RestartableServer
 from tests.support.watched import announced, close_, open_, running, watched
+from tests.torture.size import LONG
 
 LAG = 0.3
 KNOWN_OPEN, KNOWN_CLOSED = (Basis.DATABASE, True), (Basis.DATABASE, False)
@@ -70,7 +71,7 @@ def test_woken_by_the_primary_it_reads_again_until_the_replica_shows_it(
         replica.delay(0)
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+@pytest.mark.parametrize("driver", ["psycopg", *(["asyncpg"] if LONG else [])])
 def test_older_news_does_not_undo_newer(
     primary: RestartableServer, replica: Replica, database: str, driver: str
 ) -> None:

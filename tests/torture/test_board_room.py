@@ -29,6 +29,7 @@ from tests.support.watched import (
     running,
     watched,
 )
+from tests.torture.size import LONG
 
 KNOWN_OPEN, KNOWN_CLOSED = (Basis.DATABASE, True), (Basis.DATABASE, False)
 LOCK = """
@@ -51,8 +52,7 @@ def report_at_length(url: str) -> None:
             breaker.report_drift(0.9, details={str(number): "x" * 500 for number in range(100)})
 
 
-@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
-@pytest.mark.parametrize("driver", ["sqlite", "aiosqlite"])
+@pytest.mark.parametrize(("driver", "journal"), [("sqlite", "DELETE"), ("aiosqlite", "WAL"), ("sqlite", "WAL")])
 def test_on_a_full_disk_a_sqlite_file_is_read(sqlite_template: Path, driver: str, journal: str) -> None:
     with Disk() as disk:
         path = Path(shutil.copy(sqlite_template, disk.path / "breakers.db"))
@@ -67,7 +67,7 @@ def test_on_a_full_disk_a_sqlite_file_is_read(sqlite_template: Path, driver: str
         )
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+@pytest.mark.parametrize("driver", ["psycopg", *(["asyncpg"] if LONG else [])])
 def test_on_a_full_disk_a_postgresql_is_read(driver: str) -> None:
     with RestartableServer() as server:
         database = server.create_database()
