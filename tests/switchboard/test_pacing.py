@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftbreaker.refresh.pacing import LEAST_GAP, LONGEST_GAP, RETRY_BASE, RETRY_CAP, Pacing
+from driftbreaker.refresh.pacing import LEAST_GAP, LONGEST_GAP, LONGEST_REST, REST, RETRY_BASE, RETRY_CAP, Pacing
 
 POLL = 1.0
 LATE = 0.020
@@ -88,7 +88,15 @@ def test_a_wake_up_is_followed_by_a_reading_that_begins_after_it(taken: float, w
     if woken >= taken:
         run.now = woken
         run.pacing.wake(woken)
-    assert woken <= run.pacing.next_at <= max(taken, woken, LEAST_GAP)
+    assert woken <= run.pacing.next_at <= max(woken, LEAST_GAP, min(REST * taken, LONGEST_REST), taken)
+
+
+def test_a_storm_of_wake_ups_leaves_the_board_most_of_its_time() -> None:
+    run = new_run()
+    for _ in range(50):
+        run.rest([run.now])
+        run.read(0.01, True, [0.001, 0.005])
+    assert 0.2 <= 50 * 0.01 / run.now <= 0.26
 
 
 def test_without_any_wake_up_it_reads_once_a_poll() -> None:

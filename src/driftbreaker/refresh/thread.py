@@ -240,27 +240,31 @@ class _Background:
 
     def _serve(self) -> None:
         while not self._closing:
-            self._read_what_is_due()
+            with self._reading:
+                self._read_if_due()
             self._due.wait(max(0.0, self._refresher.next_at - time.monotonic()))
             self._due.clear()
         self._line.close()
 
     def _heard(self) -> None:
-        """Read at once, if it is not too early for that, and let the reader look again when the next one is due."""
-        self._read_what_is_due()
+        """Read at once, unless it is too early or a reading is under way; then the reader does when it is time."""
+        # Never wait here: each of a storm of notifications would wait for a reading of its own.
+        if self._reading.acquire(blocking=False):
+            try:
+                self._read_if_due()
+            finally:
+                self._reading.release()
         self._due.set()
 
-    def _read_what_is_due(self) -> None:
-        """Read, unless it is too early, or another thread has just done so."""
-        with self._reading:
-            if self._closing or time.monotonic() < self._refresher.next_at:
-                return
-            try:
-                self._refresher.succeeded(self._line.run(self._refresher.read))
-                self._begin_to_listen()
-            except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
-                if not self._closing:
-                    self._refresher.failed(error)
+    def _read_if_due(self) -> None:
+        if self._closing or time.monotonic() < self._refresher.next_at:
+            return
+        try:
+            self._refresher.succeeded(self._line.run(self._refresher.read))
+            self._begin_to_listen()
+        except Exception as error:  # noqa: BLE001  the database's, mostly; whatever it is, it must not end us
+            if not self._closing:
+                self._refresher.failed(error)
         self._ticker.notice()
         self._waiting.tell()
 
