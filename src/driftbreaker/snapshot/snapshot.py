@@ -16,7 +16,7 @@ from .handle import Basis, Handle
 from .outage import Outage
 from .overrides import overrides
 
-# One breaker's end is found again with each reading, a little later or sooner: within this, the soonest holds.
+# One opening's end is found again with each reading, a little later or sooner: within this, the soonest holds.
 STEADY = 1.0
 NEVER = math.inf
 #: How many handles a reading asks for by their keys: those that are new, and those in turn.
@@ -208,11 +208,11 @@ class Snapshot:
         if known is not None:
             if reading.lags and seen.version < known.version and self._doubts(key, now):
                 return False
-            seen = _steadied(seen, known)
         elif seen == ABSENT:
             seen = ABSENT  # one for all: most breakers were never written
-        self._doubted.pop(key, None)
-        if seen == known:
+        if self._doubted:
+            self._doubted.pop(key, None)
+        if known is not None and _says_the_same(seen, known):
             return False
         if seen.is_open or key in self._handles:
             self._states[key] = seen
@@ -286,10 +286,10 @@ class Snapshot:
         return state.is_open and state.ends is not None and state.ends <= now
 
 
-def _steadied(seen: Sighting, known: Sighting) -> Sighting:
-    """Keep the sooner of two ends of one opening that differ by what the readings took."""
-    if seen.version != known.version or seen.ends is None or known.ends is None:
-        return seen
-    if 0 <= seen.ends - known.ends < STEADY:
-        return known._replace(is_open=seen.is_open, generation=seen.generation)
-    return seen
+def _says_the_same(seen: Sighting, known: Sighting) -> bool:
+    """Return whether a sighting is no news; ends of one opening differ by what the readings took."""
+    if seen.version != known.version or seen.is_open != known.is_open or seen.generation != known.generation:
+        return False
+    if seen.ends is None or known.ends is None:
+        return seen.ends == known.ends
+    return 0 <= seen.ends - known.ends < STEADY or seen.ends == known.ends

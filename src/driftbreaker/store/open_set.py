@@ -9,7 +9,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Executable, Row
+from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..checks import check_instant
@@ -69,14 +69,18 @@ class Reader:
         what the database raises.
         """
         began = time.monotonic()
-        rows = self._run(connection, open_set.open_set).all()
+        rows = self._run(connection, open_set.open_set).tuples().all()
         ended = time.monotonic()
-        found = {Key(row.name, row.scope): self._sighting(row, ended) for row in rows if row.name is not None}
+        found = {
+            Key(name, scope): self._sighting(is_open, left, generation, version, ended)
+            for _, name, scope, is_open, left, generation, version in rows
+            if name is not None
+        }
         missing = {key for key, version in awaited.items() if found.get(key, ABSENT).version < version}
         return Reading(
             began=began,
             ended=ended,
-            lags=bool(rows[0].lags),
+            lags=bool(rows[0][0]),
             open=found,
             asked=self._read_some(connection, missing.union(asked, known_open - found.keys())),
         )
@@ -89,13 +93,14 @@ class Reader:
         found = dict.fromkeys(keys, ABSENT)
         waiting = iter(tuple(found))
         while chunk := list(islice(waiting, MANY)):
-            rows = self._run(connection, open_set.some, keys=chunk).all()
+            rows = self._run(connection, open_set.some, keys=chunk).tuples().all()
             ended = time.monotonic()
-            found.update((Key(row.name, row.scope), self._sighting(row, ended)) for row in rows)
+            for name, scope, is_open, left, generation, version in rows:
+                found[Key(name, scope)] = self._sighting(is_open, left, generation, version, ended)
         return found
 
-    def _sighting(self, row: Row[Any], ended: float) -> Sighting:
-        return Sighting(bool(row.is_open), self._end(row.left, ended), row.generation, row.version)
+    def _sighting(self, is_open: bool, left: float | None, generation: int, version: int, ended: float) -> Sighting:  # noqa: FBT001
+        return Sighting(bool(is_open), self._end(left, ended), generation, version)
 
     def _end(self, left: float | None, ended: float) -> float | None:
         """Return when an opening ends by itself.
