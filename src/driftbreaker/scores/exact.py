@@ -79,7 +79,7 @@ def _from_decimal(answer: Decimal, side: str) -> Fraction:
         return Fraction(0)
     _, digits, exponent = answer.as_tuple()
     # Before it is written out: 1e999999999 takes ten bytes as a Decimal and 400 MB as an integer.
-    if len(digits) + abs(int(exponent)) > MAX_DIGITS:
+    if max(len(digits) + int(exponent), len(digits), -int(exponent)) > MAX_DIGITS:
         raise _too_large(side)
     return Fraction(answer)
 
