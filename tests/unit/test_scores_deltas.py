@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from numbers import Complex
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ class OnlyFloat:
 
     def __float__(self) -> float:
         return self.value
+
+
+class OnlyReal(OnlyFloat):
+    """What NumPy's complex numbers are: they convert, and lose half of what they say."""
+
+
+Complex.register(OnlyReal)
+
+
+class str_(OnlyFloat, str):  # noqa: N801  NumPy's name for its text, which converts as well
+    pass
 
 
 class bool_(OnlyFloat):  # noqa: N801  NumPy's name for its truth values
@@ -209,7 +221,7 @@ def test_nan_and_infinity_are_refused_on_either_side(score: Score, odd: Any) -> 
 @both_deltas
 @pytest.mark.parametrize(
     "odd",
-    [True, False, "1", b"1", "", 1j, [], [1], {}, object(), bool_(1.0), float, type("str_", (OnlyFloat, str), {})],
+    [True, False, "1", b"1", "", 1j, [], [1], {}, object(), bool_(1.0), float, str_(1.0), OnlyReal(1.0)],
     ids=repr,
 )
 def test_what_is_no_number_is_refused_on_either_side(score: Score, odd: Any) -> None:
@@ -248,7 +260,7 @@ def test_integers_beyond_floats_are_compared_exactly() -> None:
         -(10**1_300),
         10**10_000,
         Fraction(1, 10**1_300),
-        *map(Decimal, ("1e999999", "1e-999999", "9" * 1_300)),
+        *map(Decimal, ("1e999999", "1e-999999", "9" * 1_300, "9" * 1_300 + "e-700")),
     ],
     ids=lambda value: type(value).__name__,
 )

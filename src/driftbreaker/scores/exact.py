@@ -45,7 +45,7 @@ def read(answer: object, side: str) -> Amount:
 
 def is_truth(value: object) -> bool:
     """Return whether a value is True or False, NumPy's included."""
-    return isinstance(value, bool) or type(value).__name__ in _TRUTHS
+    return type(value).__name__ in _TRUTHS
 
 
 def _read(answer: object, side: str) -> Amount:
