@@ -165,6 +165,12 @@ def test_shape_counts_and_type_does_not(control: Any, candidate: Any) -> None:
     assert share(control, candidate) == 0.0
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview], ids=lambda kind: kind.__name__)
+def test_text_and_bytes_are_one_leaf(kind: Any) -> None:
+    assert share(kind(b"abcd"), kind(b"abcx")) == share("abcd", "abcx") == 1.0
+    assert share(range(10), range(11)) == 1.0
+
+
 def test_dataclasses_are_compared_by_their_fields() -> None:
     assert share(Usage(1, 2, ["a"]), Usage(1, 3, ["a"])) == 1 / 3
     assert field_by_field(ignore=["answer"])(Usage(1, 2, ["a"]), Usage(1, 3, ["a"])) == 0.0
@@ -223,8 +229,8 @@ def test_what_cannot_be_looked_at_is_an_error() -> None:
         assert kind_of(share, {"a": 1}, odd) is Unusable.FAILED
 
 
-def nested(levels: int) -> Any:
-    answer: Any = 1
+def nested(levels: int, innermost: Any = 1) -> Any:
+    answer = innermost
     for _ in range(levels):
         answer = [answer]
     return answer
@@ -245,7 +251,7 @@ def doubled(levels: int) -> Any:
 
 
 def test_a_hundred_levels_and_ten_thousand_fields_are_compared() -> None:
-    assert share(nested(100), nested(100)) == 0.0
+    assert share(nested(100), nested(100)) == share(nested(100, []), nested(100, [])) == 0.0
     assert kind_of(share, nested(101), nested(101)) is Unusable.TOO_LARGE
     assert kind_of(share, nested(101), None) is Unusable.TOO_LARGE
     assert kind_of(share, None, nested(100_000)) is Unusable.TOO_LARGE
@@ -299,7 +305,7 @@ def test_whatever_the_answers_are_there_is_a_score_or_an_error_of_ours(one: Any,
 
 
 @pytest.mark.parametrize(
-    "ignore", ["meta.id", b"meta.id", None, 1, [1], [None], [""], ["a..b"], [".a"], ["a."], ["a", ""]], ids=repr
+    "ignore", ["meta.id", "id", b"id", None, 1, [1], [None], [""], ["a..b"], [".a"], ["a."], ["a", ""]], ids=repr
 )
 def test_what_is_no_list_of_paths_is_refused(ignore: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="ignore"):
