@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NotANumberError,
         NoTransactionError,
         UnsupportedDatabaseError,
+        UnusableScoreError,
         WrongSessionError,
     )
     from .hooks import Event, listen
@@ -76,6 +77,7 @@ __all__ = [
     "Switchboard",
     "Tables",
     "UnsupportedDatabaseError",
+    "UnusableScoreError",
     "Webhook",
     "WrongSessionError",
     "__version__",

@@ -1,5 +1,9 @@
 """What driftbreaker raises on its own account. Errors of the database pass through as SQLAlchemy raised them."""
 
+from __future__ import annotations
+
+from enum import StrEnum
+
 
 class DriftbreakerError(Exception):
     """Base class of every error that is driftbreaker's own."""
@@ -11,6 +15,33 @@ class InvalidArgumentError(DriftbreakerError, ValueError):
 
 class NotANumberError(InvalidArgumentError, TypeError):
     """An argument that must be a number is no number at all. Catch it as ValueError or as TypeError."""
+
+
+class Unusable(StrEnum):
+    """Why a pair of answers has no score.
+
+    `not_a_number`: an answer is none. `not_finite`: NaN or infinity. `too_large`: more than is looked at.
+    `zero_control`: there is no ratio to zero. `undecided`: the comparison answered neither True nor False.
+    `too_few`: too few trials for a rate. `not_a_score`: the score function returned no finite number >= 0.
+    `failed`: something raised.
+    """
+
+    NOT_A_NUMBER = "not_a_number"
+    NOT_FINITE = "not_finite"
+    TOO_LARGE = "too_large"
+    ZERO_CONTROL = "zero_control"
+    UNDECIDED = "undecided"
+    TOO_FEW = "too_few"
+    NOT_A_SCORE = "not_a_score"
+    FAILED = "failed"
+
+
+class UnusableScoreError(DriftbreakerError, ValueError):
+    """A pair of answers has no score: that is neither good nor drift. `kind` says why."""
+
+    def __init__(self, message: str, kind: Unusable = Unusable.FAILED) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class WrongSessionError(DriftbreakerError, TypeError):

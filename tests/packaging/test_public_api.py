@@ -18,6 +18,7 @@ DOORS = (
     "driftbreaker.contrib.fastapi",
     "driftbreaker.costsim",
     "driftbreaker.costsim.circuit_breaker",
+    "driftbreaker.scores",
     "driftbreaker.testing",
 )
 REWRITE = "DRIFTBREAKER_WRITE_SNAPSHOT"

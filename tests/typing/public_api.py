@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, assert_type
 
 from fastapi import Depends, FastAPI, Request
@@ -31,6 +32,7 @@ from driftbreaker import (
     costsim,
 )
 from driftbreaker.contrib.fastapi import breaker, lifespan
+from driftbreaker.scores import equality, field_by_field, measure, relative_delta
 from driftbreaker.testing import AsyncMemorySwitchboard, MemorySwitchboard, override
 
 
@@ -77,6 +79,19 @@ async def origin(session: Session) -> None:
     assert_type(await breaker.report_drift(0.5), costsim.Incident | None)
     assert_type(breaker.is_open(), bool)
     assert_type(await costsim.disable_v2(session, "why", "alice"), tuple[bool, costsim.Incident | None])
+
+
+def scores(v1: Decimal, v2: Decimal) -> None:
+    def own_score(control: Decimal, candidate: Decimal) -> Decimal:
+        return abs(candidate - control)
+
+    assert_type(relative_delta(floor=Decimal("0.01"), zero=None)(v1, v2), float)
+    assert_type(equality(equal=lambda one, other: one is other)(v1, None), float)
+    assert_type(field_by_field(ignore=("id",), score=own_score, combine="max")({"a": v1}, [v2]), float)
+    assert_type(measure(own_score, v1, v2), float)
+    field_by_field(combine="mean")  # pyright: ignore[reportArgumentType]
+    measure(lambda control: 1.0, v1, v2)  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
+    relative_delta(0.5)  # pyright: ignore[reportCallIssue]
 
 
 @asynccontextmanager
