@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -69,7 +69,7 @@ class Reader:
         what the database raises.
         """
         began = time.monotonic()
-        rows = self._run(connection, open_set.open_set).tuples().all()
+        rows: Sequence[Any] = self._run(connection, open_set.open_set).all()
         ended = time.monotonic()
         found = {
             Key(name, scope): self._sighting(is_open, left, generation, version, ended)
@@ -93,7 +93,7 @@ class Reader:
         found = dict.fromkeys(keys, ABSENT)
         waiting = iter(tuple(found))
         while chunk := list(islice(waiting, MANY)):
-            rows = self._run(connection, open_set.some, keys=chunk).tuples().all()
+            rows: Sequence[Any] = self._run(connection, open_set.some, keys=chunk).all()
             ended = time.monotonic()
             for name, scope, is_open, left, generation, version in rows:
                 found[Key(name, scope)] = self._sighting(is_open, left, generation, version, ended)
