@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,4 +18,12 @@ def interpreter_ends() -> bool:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Do blocking work in a thread; at the interpreter's end, where no new one is to be had, here."""
-    return work() if interpreter_ends() else await asyncio.to_thread(work)
+    if interpreter_ends():
+        return work()
+    context = contextvars.copy_context()
+    try:
+        done = asyncio.get_running_loop().run_in_executor(None, context.run, work)
+    except RuntimeError:
+        # Threads are refused a moment before the main one counts as done. Nothing has run yet.
+        return work()
+    return await done
