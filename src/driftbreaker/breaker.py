@@ -31,7 +31,7 @@ from .clean import clean_details
 from .clock import Clock
 from .errors import InvalidArgumentError, WrongSessionError
 from .model import BreakerState, HistoryEntry, Incident, Observation
-from .policy import judge
+from .policy import Batch, judge
 from .settings import BreakerSettings
 from .store import Door, Joined, LateReport
 from .tables import Tables, default_tables
@@ -208,7 +208,7 @@ class CircuitBreaker:
             store.report_late(self._session, late)
             return None
         with self._reporting.join(self._session, "report_drift") as joined:
-            return store.report_drift(joined, [observation], generation)
+            return store.report_drift(joined, Batch.of([observation]), generation)
 
     def report_schema_error(
         self, count: int = 1, details: Details | None = None, *, generation: int | None = None

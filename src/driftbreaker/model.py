@@ -91,12 +91,16 @@ def as_dict(record: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One comparison of candidate and control, or a sum of some: its score, the verdict on it, the evidence."""
+    """One comparison of candidate and control, or a sum of some: its score, the verdict on it, the evidence.
+
+    `why` is what an incident says of it, where that is not the score.
+    """
 
     score: float
     verdict: Verdict
     samples: int = 1
     details: dict[str, Any] = field(default_factory=dict)
+    why: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftbreaker.errors import InvalidArgumentError
-from driftbreaker.model import Verdict
-from driftbreaker.policy import Consecutive, Streak, judge, reaches
+from driftbreaker.model import Observation, Verdict
+from driftbreaker.policy import Batch, Consecutive, Streak, judge, reaches
 
 GOOD, BAD, INCONCLUSIVE = Verdict.GOOD, Verdict.BAD, Verdict.INCONCLUSIVE
 VERDICTS = st.lists(st.sampled_from([GOOD, BAD, BAD, INCONCLUSIVE]), max_size=30)
@@ -138,3 +138,33 @@ def test_rows_at_the_threshold_are_good_for_every_price(price: float, threshold:
     score = abs(new - price) / price
     assert math.isclose(score, threshold, rel_tol=1e-9)
     assert judge(score, threshold) is GOOD
+
+
+@given(VERDICTS, VERDICTS)
+def test_two_batches_together_are_the_batch_of_all(first: list[Verdict], second: list[Verdict]) -> None:
+    assert Streak.of(first).followed_by(Streak.of(second)) == Streak.of(first + second)
+
+
+def observations() -> st.SearchStrategy[list[Observation]]:
+    one = st.builds(Observation, score=SCORES, verdict=st.sampled_from(Verdict), samples=st.integers(1, 5))
+    return st.lists(one, max_size=12)
+
+
+@given(observations(), observations())
+def test_a_batch_that_is_added_to_another_comes_to_the_same_as_its_observations(
+    first: list[Observation], second: list[Observation]
+) -> None:
+    added, together = Batch.of(first), Batch.of(first + second)
+    added.extend(Batch.of(second))
+    for part in Batch.__slots__:
+        assert getattr(added, part) == getattr(together, part)
+    assert added.worst is together.worst or added.worst == together.worst
+
+
+@given(observations())
+def test_a_batch_tells_of_the_first_of_its_worst_bad_ones_and_of_its_highest_good_one(made: list[Observation]) -> None:
+    batch = Batch.of(made)
+    bad = [each for each in made if each.verdict is BAD]
+    assert batch.worst is (max(bad, key=lambda each: each.score) if bad else None)
+    assert batch.highest_good == max((each.score for each in made if each.verdict is GOOD), default=None)
+    assert batch.samples == sum(each.samples for each in made)

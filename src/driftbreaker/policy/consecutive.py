@@ -36,10 +36,20 @@ class Streak:
         if verdict is Verdict.INCONCLUSIVE:
             return self
         if verdict is Verdict.GOOD:
-            return Streak(self.prefix, self.longest, 0, any_good=True)
+            return self if self.any_good and not self.suffix else Streak(self.prefix, self.longest, 0, any_good=True)
         suffix = self.suffix + 1
         prefix = self.prefix if self.any_good else suffix
         return Streak(prefix, max(self.longest, suffix), suffix, self.any_good)
+
+    def followed_by(self, later: Streak) -> Streak:
+        """Return the streak of a batch and of a later one together."""
+        joint = self.suffix + later.prefix
+        return Streak(
+            prefix=self.prefix if self.any_good else joint,
+            longest=max(self.longest, joint, later.longest),
+            suffix=later.suffix if later.any_good else joint,
+            any_good=self.any_good or later.any_good,
+        )
 
 
 @dataclass(frozen=True)

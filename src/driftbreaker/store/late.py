@@ -5,6 +5,7 @@ A bad report holds the breaker's row lock until the transaction ends; made last,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import NoTransactionError
 from ..model import Observation
+from ..policy import Batch
 from . import pending
 from .joined import Door
 from .reporting import report_drift, report_schema_errors
@@ -64,11 +66,15 @@ def _make_reports(session: Session) -> None:
         batch = list(alike)
         with door.join(session, operation) as joined:
             if operation == "report_drift":
-                report_drift(joined, [report.observation for report in batch], generation)
+                report_drift(joined, _summed_up(batch), generation)
             else:
                 errors = sum(report.schema_errors for report in batch)
                 report_schema_errors(joined, errors, batch[-1].details, generation)
         pending.forget_reports(session, batch)
+
+
+def _summed_up(reports: Iterable[LateReport]) -> Batch:
+    return Batch.of(report.observation for report in reports if report.observation is not None)
 
 
 def _flush(session: Session) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row
 
 from ..checks import MAX_INTEGER
-from ..model import TRIPPED_BY, ActorKind, Change, Incident, Observation, Severity, Status, Verdict
-from ..policy import Streak, add_errors, count_errors, warns
+from ..model import TRIPPED_BY, ActorKind, Change, Incident, Observation, Severity, Status
+from ..policy import Batch, add_errors, count_errors, warns
 from ..statements import reads, reports, transitions
 from .joined import ROUNDS, Joined
 from .transition import (
@@ -26,26 +25,26 @@ from .transition import (
 )
 
 
-def report_drift(joined: Joined, observations: Sequence[Observation], generation: int | None) -> Incident | None:
-    """Report observations of one breaker, in the order in which they were made, as one step.
+def report_drift(joined: Joined, batch: Batch, generation: int | None) -> Incident | None:
+    """Report observations of one breaker as one step.
 
-    Returns the incident when they opened the breaker. It tells of the worst of the bad ones.
+    Returns the incident when they opened the breaker. It tells of the worst of the bad ones; one warning tells of the
+    highest of the good ones.
     """
-    streak = Streak.of(each.verdict for each in observations)
     incident = None
-    if streak.longest:
-        incident = _count_bad(joined, streak, observations, generation)
-    elif streak.any_good:
+    if batch.worst is not None:
+        incident = _count_bad(joined, batch, batch.worst, generation)
+    elif batch.streak.any_good:
         _clear_streak(joined, generation)
-    for each in observations:
-        _warn(joined, each)
+    if batch.highest_good is not None:
+        _warn(joined, batch.highest_good)
     return incident
 
 
-def _warn(joined: Joined, observation: Observation) -> None:
+def _warn(joined: Joined, score: float) -> None:
     settings = joined.settings
-    if warns(observation.score, settings.warning_threshold, settings.drift_threshold):
-        joined.tell("warning", score=observation.score, threshold=settings.warning_threshold)
+    if warns(score, settings.warning_threshold, settings.drift_threshold):
+        joined.tell("warning", score=score, threshold=settings.warning_threshold)
 
 
 def _clear_streak(joined: Joined, generation: int | None) -> None:
@@ -70,15 +69,13 @@ def _clear_by_steps(joined: Joined, generation: int | None) -> Row[Any] | None:
     return _look(joined) if cleared is None else cleared
 
 
-def _count_bad(
-    joined: Joined, streak: Streak, observations: Sequence[Observation], generation: int | None
-) -> Incident | None:
+def _count_bad(joined: Joined, batch: Batch, worst: Observation, generation: int | None) -> Incident | None:
     """Bad ones among them: count; return the incident when this very call opened the breaker."""
     look_first = joined.reads_first()
     for _ in range(ROUNDS):
-        counted, row = (False, _look(joined)) if look_first else _count(joined, streak, generation)
+        counted, row = (False, _look(joined)) if look_first else _count(joined, batch, generation)
         if counted and row is not None:
-            incident = trip_locked(joined, row, _drift_opening(joined, observations)) if row.trips else None
+            incident = trip_locked(joined, row, _drift_opening(joined, batch, worst)) if row.trips else None
             keep_settings(joined, row.settings_hash, row.at)
             return incident
         look_first = False
@@ -87,9 +84,9 @@ def _count_bad(
     raise contended(joined)
 
 
-def _count(joined: Joined, streak: Streak, generation: int | None) -> tuple[bool, Row[Any] | None]:
+def _count(joined: Joined, batch: Batch, generation: int | None) -> tuple[bool, Row[Any] | None]:
     """Return whether it counted, and the row as it is now; None when there is none."""
-    settings = joined.settings
+    settings, streak = joined.settings, batch.streak
     row = joined.run(
         reports.count_bad(joined.sql),
         generation=generation,
@@ -163,16 +160,12 @@ def _add_errors(
     return trip_locked(joined, row, opening, schema_errors=buckets, last_failure_at=row.at)
 
 
-def _drift_opening(joined: Joined, observations: Sequence[Observation]) -> Opening:
-    """Return the opening that these may turn into."""
-    worst = max((each for each in observations if each.verdict is Verdict.BAD), key=lambda each: each.score)
+def _drift_opening(joined: Joined, batch: Batch, worst: Observation) -> Opening:
+    """Return the opening that a batch may turn into."""
     settings = joined.settings
-    reason = (
-        f"Drift score {worst.score:g} above {settings.drift_threshold:g}; "
-        f"failure threshold {settings.failure_threshold} reached"
-    )
-    samples = min(sum(each.samples for each in observations), MAX_INTEGER)
-    return _trip(joined, Severity.P1, reason, worst.score, samples, worst.details)
+    why = worst.why or f"Drift score {worst.score:g} above {settings.drift_threshold:g}"
+    reason = f"{why}; failure threshold {settings.failure_threshold} reached"
+    return _trip(joined, Severity.P1, reason, worst.score, min(batch.samples, MAX_INTEGER), worst.details)
 
 
 def _schema_opening(joined: Joined, errors: int, details: dict[str, Any]) -> Opening:
