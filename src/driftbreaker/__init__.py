@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .model import BreakerState, HistoryEntry, Incident, Severity, Status
     from .refresh import Switchboard
     from .relay import Pass, Relay
+    from .reporter import Reporter, ReporterCounts
     from .settings import AlertSettings, BreakerSettings
     from .snapshot import Basis, Board, Handle, Outage
     from .tables import Tables
@@ -71,6 +72,8 @@ __all__ = [
     "Outcome",
     "Pass",
     "Relay",
+    "Reporter",
+    "ReporterCounts",
     "Result",
     "Severity",
     "Status",
@@ -110,6 +113,8 @@ if not TYPE_CHECKING:
         "Outcome": "alerts",
         "Pass": "relay",
         "Relay": "relay",
+        "Reporter": "reporter",
+        "ReporterCounts": "reporter",
         "Result": "alerts",
         "Severity": "model",
         "Status": "model",

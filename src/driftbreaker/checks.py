@@ -10,9 +10,9 @@ from functools import wraps
 from numbers import Integral, Real
 from typing import Any, ParamSpec, TypeGuard, TypeVar
 
-from .clean import MAX_ACTOR, MAX_REASON, clean_text
+from .clean import MAX_ACTOR, MAX_REASON, MAX_WHY, clean_text
 from .errors import InvalidArgumentError, NotANumberError
-from .model import Key
+from .model import Key, Verdict
 
 MAX_NAME = 200
 MAX_DATABASE_NAME = 63  # bytes
@@ -184,6 +184,14 @@ def check_limit(value: object) -> int:
 
 
 @safely
+def check_verdict(value: object) -> Verdict:
+    """Check a verdict: 'good', 'bad' or 'inconclusive'."""
+    if not isinstance(value, str) or str.__str__(value) not in set(Verdict):
+        raise InvalidArgumentError(f"verdict must be 'good', 'bad' or 'inconclusive', got {_shown(value)}")
+    return Verdict(str.__str__(value))
+
+
+@safely
 def check_generation(value: object) -> int | None:
     """Check a generation: None, or an integer >= 0 as an earlier state named it."""
     if value is None:
@@ -253,6 +261,11 @@ def looks(question: Callable[[], bool]) -> bool:
 def check_reason(value: object, what: str = "reason") -> str:
     """Check a reason: any text that is not blank; cleaned, and cut at 4,096 characters."""
     return _sentence(value, what, MAX_REASON)
+
+
+def check_why(value: object) -> str:
+    """Check what is said of an observation: any text that is not blank; cleaned, and cut at 1,024 characters."""
+    return _sentence(value, "why", MAX_WHY)
 
 
 def check_actor(value: object, what: str = "actor") -> str:

@@ -10,6 +10,7 @@ from datetime import date, time
 from typing import Any
 
 MAX_REASON = 4_096
+MAX_WHY = 1_024
 MAX_ACTOR = 200
 MAX_DEPTH = 20
 MAX_NODES = 10_000

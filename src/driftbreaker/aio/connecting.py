@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from ..refresh.connection import GRACE, cut_off
+from ..line import cut_off
+from ..refresh.connection import GRACE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ..refresh.connection import ANSWER, cut_off, own_engine
+from ..line import cut_off
+from ..refresh.connection import ANSWER, own_engine
 from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
 from ..waits import back_off

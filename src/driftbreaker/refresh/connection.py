@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +9,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event
+
+from ..line import Line
 
 T = TypeVar("T")
 
@@ -46,8 +46,7 @@ class OwnConnection:
         event.listen(self._engine.pool, "connect", self._made, insert=True)
         self._connection: Connection | None = None
         self._using = threading.Lock()
-        self._guard = threading.Lock()
-        self._socket: tuple[int, int] | None = None
+        self._line = Line()
         self._busy_since: float | None = None
         self._connecting = False
 
@@ -62,8 +61,7 @@ class OwnConnection:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with self._guard:
-                self._socket = _socket_of(self._connection.connection.driver_connection)
+            self._line.hold(self._connection.connection.driver_connection)
             self._busy_since = time.monotonic()
             self._connecting = False
             return step(self._connection)
@@ -71,13 +69,11 @@ class OwnConnection:
             self.close()
             raise
         finally:
-            with self._guard:
-                self._socket = None
-                self._busy_since = None
+            self._line.let_go()
+            self._busy_since = None
 
     def _made(self, driver_connection: Any, _record: object) -> None:
-        with self._guard:
-            self._socket = _socket_of(driver_connection)
+        self._line.hold(driver_connection)
 
     def watch(self, now: float, patience: float) -> None:
         """Interrupt a step that takes longer than `patience` seconds; connecting may take as long as any answer."""
@@ -86,13 +82,8 @@ class OwnConnection:
             self.interrupt()
 
     def interrupt(self) -> None:
-        """Let the step that is under way fail: shut the socket down on which it waits.
-
-        A network that lost our packets would otherwise keep it waiting for the kernel's patience, which is hours.
-        """
-        with self._guard:
-            if self._socket is not None and _identity(self._socket[0]) == self._socket[1]:
-                _shut_down(self._socket[0])
+        """Let the step that is under way fail."""
+        self._line.interrupt()
 
     def close(self) -> None:
         """Close the connection, as far as it still can be."""
@@ -119,34 +110,5 @@ def end(thread: threading.Thread, interrupt: Callable[[], None], timeout: float)
         interrupt()
 
 
-def cut_off(driver_connection: Any) -> None:
-    """Let whatever waits on a driver's connection fail, where the driver says which socket it has."""
-    found = _socket_of(driver_connection)
-    if found is not None:
-        _shut_down(found[0])
-
-
 #: What a parent's connections are kept by in its children: to let go of one could end it for the parent.
 left_behind: list[Any] = []
-
-
-def _socket_of(driver_connection: Any) -> tuple[int, int] | None:
-    """Return the connection's file descriptor and what it stands for; None where the driver has none."""
-    try:
-        descriptor = int(driver_connection.fileno())
-    except Exception:  # noqa: BLE001  no socket (SQLite), or none any more
-        return None
-    return descriptor, _identity(descriptor)
-
-
-def _shut_down(descriptor: int) -> None:
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
-        line.shutdown(socket.SHUT_RDWR)
-
-
-def _identity(descriptor: int) -> int:
-    """Return what a descriptor stands for: its number may be another socket's by now."""
-    try:
-        return os.fstat(descriptor).st_ino
-    except OSError:
-        return -1

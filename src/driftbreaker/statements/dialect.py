@@ -110,6 +110,10 @@ class Sql(ABC):
         """Return what wakes the listeners of a channel when the caller commits; None where there are none."""
 
     @abstractmethod
+    def limit_lock_waits(self, milliseconds: ColumnElement[Any]) -> ColumnElement[Any] | None:
+        """Return what lets a transaction wait for a row's lock so long at most; None where no row has one."""
+
+    @abstractmethod
     def lags(self) -> ColumnElement[Any]:
         """Return whether this database repeats another one, some time later."""
 
@@ -163,6 +167,9 @@ class PostgreSQL(Sql):
 
     def notify(self, channel: ColumnElement[Any], message: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.pg_notify(channel, message)
+
+    def limit_lock_waits(self, milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.set_config("lock_timeout", milliseconds, true())
 
     def lags(self) -> ColumnElement[Any]:
         return func.pg_is_in_recovery(type_=Boolean)
@@ -247,6 +254,9 @@ class SQLite(Sql):
         return sqlite.insert(table)
 
     def notify(self, channel: ColumnElement[Any], message: ColumnElement[Any]) -> None:
+        return None
+
+    def limit_lock_waits(self, milliseconds: ColumnElement[Any]) -> None:
         return None
 
     def lags(self) -> ColumnElement[Any]:

@@ -2,6 +2,7 @@
 
 from .joined import Door, Joined
 from .late import LateReport, report_late
+from .locks import limit_lock_waits
 from .messages import read_message
 from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
@@ -26,6 +27,7 @@ __all__ = [
     "get_state",
     "hold",
     "is_open",
+    "limit_lock_waits",
     "missing_tables",
     "read_message",
     "recover_quietly",
