@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from .aio import AsyncCircuitBreaker, AsyncRelay, AsyncSwitchboard
+    from .aio import AsyncCircuitBreaker, AsyncRelay, AsyncReporter, AsyncSwitchboard
     from .alertmanager import Alertmanager
     from .alerts import Alert, Cadence, Channel, Outcome, Result
     from .breaker import CircuitBreaker
@@ -47,6 +47,7 @@ __all__ = [
     "Alertmanager",
     "AsyncCircuitBreaker",
     "AsyncRelay",
+    "AsyncReporter",
     "AsyncSwitchboard",
     "Basis",
     "Board",
@@ -95,6 +96,7 @@ if not TYPE_CHECKING:
         "Alertmanager": "alertmanager",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
+        "AsyncReporter": "aio",
         "AsyncSwitchboard": "aio",
         "Basis": "snapshot",
         "Board": "snapshot",

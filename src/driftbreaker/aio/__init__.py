@@ -2,6 +2,7 @@
 
 from .breaker import AsyncCircuitBreaker, checked_async_session
 from .relay import AsyncRelay
+from .reporter import AsyncReporter
 from .switchboard import AsyncSwitchboard
 
-__all__ = ["AsyncCircuitBreaker", "AsyncRelay", "AsyncSwitchboard", "checked_async_session"]
+__all__ = ["AsyncCircuitBreaker", "AsyncRelay", "AsyncReporter", "AsyncSwitchboard", "checked_async_session"]

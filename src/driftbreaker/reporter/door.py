@@ -37,6 +37,7 @@ class ReportingDoor:
         self._checked: dict[tuple[str, str], tuple[Key, float]] = {}
         self._flusher = Flusher(options, stir)
         self._writer = Writer(options, self.settings_of)
+        self._warned = False
 
     def use(self, name: str, settings: BreakerSettings) -> None:
         """Judge and write a name's reports by these settings from here on.
@@ -110,6 +111,14 @@ class ReportingDoor:
             generation = check_generation(generation)
         if errors:
             self._flusher.add(Report(key, generation, schema_errors=errors, details=clean_details(details)))
+
+    def _warn_of_waiting(self) -> None:
+        if not self._warned:
+            self._warned = True
+            _logger.warning(
+                "driftbreaker: the reporter is not started: reports wait in memory. Call start(), use it in a "
+                "with-statement, or call flush()"
+            )
 
     def _know(self, name: str, scope: str) -> tuple[Key, float]:
         try:

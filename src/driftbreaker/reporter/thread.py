@@ -112,6 +112,8 @@ class Reporter(ReportingDoor):
     def _wake(self) -> None:
         if self._background is not None:
             self._background.wake()
+        else:
+            self._warn_of_waiting()
 
     def _write(self, chunk: Chunk) -> None:
         try:
@@ -175,6 +177,8 @@ class _Background:
         self._closing = False
         self._forget()
         self._start()
+        if not flusher.is_idle:
+            self._due.set()
         atexit.register(self._at_exit)
 
     def wake(self) -> None:
