@@ -15,7 +15,15 @@ from sqlalchemy import Engine, create_engine, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from driftbreaker import AsyncCircuitBreaker, AsyncRelay, BreakerSettings, CircuitBreaker, Relay
+from driftbreaker import (
+    AsyncCircuitBreaker,
+    AsyncRelay,
+    AsyncReporter,
+    BreakerSettings,
+    CircuitBreaker,
+    Relay,
+    Reporter,
+)
 from driftbreaker.costsim import CircuitBreaker as CostSimBreaker
 from driftbreaker.tables import default_tables
 
@@ -104,6 +112,11 @@ class World:
         """The relay of this world's engine."""
         kind = AsyncRelay if self.is_async else Relay
         return Blocking(self.runner, kind(self.engine, channels, **options))
+
+    def reporter(self, **options: Any) -> Any:
+        """The reporter of this world's engine."""
+        kind = AsyncReporter if self.is_async else Reporter
+        return Blocking(self.runner, kind(self.engine, **options))
 
     def costsim(self, session: Any, *args: Any, **options: Any) -> Any:
         return Blocking(self.runner, CostSimBreaker(session.target, *args, **options))

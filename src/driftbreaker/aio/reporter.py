@@ -185,4 +185,3 @@ class _Background:
         while not self._closing and (delay := self._flusher.delay(since)) > 0:
             await happens(self._due, delay)
             self._due.clear()
-            self._flusher.fold()

@@ -22,6 +22,8 @@ _logger = logging.getLogger("driftbreaker")
 BREAKERS = 50
 RETRY_BASE = 0.2
 RETRY_CAP = 5.0
+#: Why the driver was stirred since it last took what waits: once for each is enough.
+NOT_YET, SOMETHING, FULL = range(3)
 
 
 class Flusher:
@@ -45,17 +47,16 @@ class Flusher:
         self._until = 0.0
         self._flushed = self._in_doubt = self._trips = self._told = 0
         self._closed = False
-        self._stirred = False
+        self._stirred = NOT_YET
 
     # What reports ask.
 
     def add(self, report: Report) -> None:
         """Take one report. Waits for nothing: for no lock, let alone for a database."""
         self._raw.append(report)
-        if not self._stirred:
-            self._stirred = True
-            self._stir()
-        elif self.is_full:
+        because = FULL if self.is_full else SOMETHING
+        if self._stirred < because:
+            self._stirred = because
             self._stir()
         # Whoever flushes may be waiting for the database: memory must not grow meanwhile.
         if (self._closed or len(self._raw) >= 2 * self._options.batch) and self._folding.acquire(blocking=False):
@@ -86,7 +87,7 @@ class Flusher:
     @property
     def is_full(self) -> bool:
         """Whether there is enough to flush before it is time."""
-        return len(self._raw) >= self._options.batch
+        return len(self._raw) + self._pending.reports >= self._options.batch
 
     @property
     def is_idle(self) -> bool:
@@ -102,7 +103,7 @@ class Flusher:
 
     def begin(self) -> None:
         """Take all that waits, to be handed out in chunks: what made trouble last, each by itself."""
-        self._stirred = False
+        self._stirred = NOT_YET
         self._error = None
         now = time.monotonic()
         self._until = now + self._options.patience
@@ -153,11 +154,6 @@ class Flusher:
     def all_written(self) -> bool:
         """Whether nothing of what the last flush took failed."""
         return self._error is None
-
-    def fold(self) -> None:
-        """Sum up what was reported."""
-        with self._folding:
-            self._fold()
 
     def close(self) -> None:
         """Take no reports any more, and give up what waits; all of it is counted as dropped."""

@@ -236,7 +236,6 @@ class _Background:
         while not self._closing and (delay := self._flusher.delay(since)) > 0:
             self._due.wait(delay)
             self._due.clear()
-            self._flusher.fold()
 
     def _keep_watch(self) -> None:
         while not self._ended.wait(WATCH_EVERY):
