@@ -2,9 +2,9 @@
 
     python scripts/mutants.py [--share 1/2] [--only store/late.py] [--report]
 
-Needs cosmic-ray, whose operators make the mutants, beside the test dependencies. Each mutant meets the tests of its
-own room first, then the contract on SQLite, then on PostgreSQL. What was found is kept in build/mutants.jsonl: a run
-that was cut off goes on where it was.
+Needs cosmic-ray, whose operators make the mutants, beside the test dependencies. All mutants meet the tests of their
+own rooms first; what these left alive meets the contract on SQLite, then on PostgreSQL, and last the tests of what is
+built upon it. What was found is kept in build/mutants.jsonl: a run that was cut off goes on where it was.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
@@ -51,6 +52,11 @@ NEAREST = {
     "statements": "tests/contract/test_drift.py tests/contract/test_recovery.py tests/contract/test_by_hand.py",
     "outbox/listing.py": "tests/acceptance/test_cli_outbox.py",
     "outbox": "tests/relay/test_delivery.py tests/relay/test_retention.py",
+    "statements/open_set.py": "tests/switchboard/test_knowing.py",
+    "statements/locks.py": "tests/reporter/test_reporting.py",
+    "store/open_set.py": "tests/switchboard/test_knowing.py tests/unit/test_memory_switchboard.py",
+    "store/messages.py": "tests/postgres/test_notifications.py tests/switchboard/test_knowing.py",
+    "store/locks.py": "tests/reporter/test_reporting.py",
     "store/late.py": "tests/contract/test_late.py",
     "store/notes.py": "tests/contract/test_database_errors.py tests/contract/test_sqlite_errors.py",
     "store/pending.py": "tests/contract/test_events.py tests/contract/test_interruptions.py",
@@ -60,6 +66,8 @@ NEAREST = {
     "costsim": "tests/unit/test_costsim_configuration.py tests/contract/test_costsim.py",
 }
 CONTRACT = "tests/contract tests/sqlite tests/unit tests/relay tests/acceptance/test_cli_outbox.py"
+UPON = "tests/switchboard/test_knowing.py tests/postgres tests/reporter tests/concurrency"
+STAGES = 4
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
 SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"
 
@@ -108,26 +116,22 @@ def _change(diff: str) -> str:
     return "\n".join(line for line in diff.splitlines() if not line.startswith("@@"))
 
 
-def stages(mutant: Mutant) -> Iterator[tuple[str, str]]:
+def stages(mutant: Mutant) -> list[tuple[str, str]]:
     """Say which tests to run on which driver, the likeliest killers first."""
     name = mutant.path.relative_to(PACKAGE).as_posix()
-    nearest = next((tests for room, tests in NEAREST.items() if name.startswith(room)), "tests/contract/test_drift.py")
-    yield "sqlite", nearest
-    yield "sqlite", CONTRACT
-    yield "psycopg", CONTRACT
+    rooms = [room for room in NEAREST if name.startswith(room)]
+    nearest = NEAREST[max(rooms, key=len)] if rooms else "tests/contract/test_drift.py"
+    return [("sqlite", nearest), ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)]
 
 
-def killer(mutant: Mutant, tree: Path, postgres: str) -> str | None:
-    """Return the first test that fails on a mutant, or None when it survives."""
+def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
+    """Return the first test of a stage that fails on a mutant, or None when it survives."""
     file = tree / mutant.path
     original = file.read_text()
     file.write_text(mutant.code)
     try:
-        for driver, tests in stages(mutant):
-            failed = run(tree, driver, tests, postgres)
-            if failed is not None:
-                return failed
-        return None
+        driver, tests = stages(mutant)[stage]
+        return run(tree, driver, tests, postgres)
     finally:
         file.write_text(original)
 
@@ -154,11 +158,17 @@ def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
     return failed[1] if failed else "nothing could be imported"
 
 
-def known() -> dict[str, dict[str, str | None]]:
-    """Read what earlier runs found."""
+def known() -> dict[str, dict[str, Any]]:
+    """Read what earlier runs found: of each mutant what was found last."""
     if not FOUND.exists():
         return {}
     return {found["key"]: found for found in map(json.loads, FOUND.read_text().splitlines())}
+
+
+def is_due(mutant: Mutant, stage: int) -> bool:
+    """Return whether a mutant has survived all stages before this one, and not met it yet."""
+    found = known().get(mutant.key, {"killer": None, "stages": 0})
+    return found["killer"] is None and found["stages"] == stage
 
 
 def report() -> None:
@@ -168,8 +178,11 @@ def report() -> None:
         of_file = [each for each in found if each["path"] == path]
         killed = [each for each in of_file if each["killer"]]
         print(f"{len(killed):4} of {len(of_file):4} killed  {path}")
-    survivors = [each for each in found if not each["killer"]]
-    print(f"{1 - len(survivors) / max(len(found), 1):.1%} of {len(found)} killed")
+    left = [each for each in found if not each["killer"]]
+    survivors = [each for each in left if each["stages"] == STAGES]
+    print(
+        f"{len(found) - len(left)} of {len(found)} killed, {len(survivors)} survived, {len(left) - len(survivors)} on their way"
+    )
     for each in survivors:
         print(f"\n{each['path']}\n{each['diff']}")
 
@@ -193,23 +206,30 @@ def main() -> None:
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / each)
     with postgres_server() as server:
         url = server.url("postgres").replace("+psycopg", "")
-        for driver in ("sqlite", "psycopg"):
-            failed = run(tree, driver, CONTRACT, url)
+        for driver, tests in (("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)):
+            failed = run(tree, driver, tests, url)
             if failed is not None:
                 sys.exit(f"{failed} fails on {driver} before anything is changed")
         # In no order that means anything: what an interrupted run has found is a fair sample.
-        for number, mutant in enumerate(sorted(mutants(options.only), key=lambda mutant: mutant.key)):
-            if number % parts != part - 1 or mutant.key in known():
-                continue
-            found = {
-                "key": mutant.key,
-                "path": mutant.path.as_posix(),
-                "operator": mutant.operator,
-                "diff": mutant.diff,
-                "killer": killer(mutant, tree, url),
-            }
-            with FOUND.open("a") as file:
-                file.write(json.dumps(found) + "\n")
+        made = sorted(mutants(options.only), key=lambda mutant: mutant.key)[part - 1 :: parts]
+        for stage in range(STAGES):
+            for mutant in made:
+                if is_due(mutant, stage):
+                    note(mutant, stage, killer(mutant, stage, tree, url))
+
+
+def note(mutant: Mutant, stage: int, killed_by: str | None) -> None:
+    """Keep what was found."""
+    found = {
+        "key": mutant.key,
+        "path": mutant.path.as_posix(),
+        "operator": mutant.operator,
+        "diff": mutant.diff,
+        "killer": killed_by,
+        "stages": stage + 1,
+    }
+    with FOUND.open("a") as file:
+        file.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
