@@ -12,11 +12,11 @@ from sqlalchemy import create_engine
 
 from driftbreaker.testing import PostgresServer, postgres_server
 
-from . import boards, contention, hot, loop, propagation, relay, scale, statements
+from . import boards, contention, hot, loop, propagation, relay, reporting, scale, statements
 from .propagation import Delays
 from .rounds import Result, noise
 
-PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay")
+PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay", "reporting")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
@@ -88,6 +88,14 @@ def conninfo(url: str) -> str:
     return url.replace("postgresql+psycopg", "postgresql")
 
 
+def show_statements(name: str, url: str, limit: float) -> None:
+    """Print what single calls cost in a transaction of the caller's."""
+    engine = create_engine(url)
+    show(f"{name}: reading in the caller's open transaction", statements.checks(engine, limit))
+    show(f"{name}: counting in the caller's open transaction", statements.reports(engine))
+    engine.dispose()
+
+
 def show_relay(url: str) -> None:
     """Print what alerting costs and how fast it is."""
     show("PostgreSQL: what a caller pays for alerting", relay.callers(url))
@@ -98,6 +106,19 @@ def show_relay(url: str) -> None:
     for name, taken in relay.delays(url, poll=0.5).items():
         percentiles = statistics_of.quantiles(taken, n=100)
         print(f"  {name:44} p50 {percentiles[49]:8.1f}   p99 {percentiles[98]:8.1f}")
+
+
+def show_reporting(url: str) -> None:
+    """Print what reporting beside the request costs, and what became of a million reports."""
+    engine = create_engine(url)
+    show("PostgreSQL: one report beside the request", reporting.calls(engine))
+    found = reporting.minute(engine)
+    print(f"\nPostgreSQL: {found.reported:,} reports in {found.seconds:.1f} s, flushed every {reporting.INTERVAL:g} s")
+    print(f"  lost: {found.reported - found.flushed}   promise 0")
+    print(f"  streak: {found.streak:,}, counted beside: {found.expected:,}   promise equal")
+    print(f"  statements, each BEGIN and COMMIT counted: {found.statements}   promise ≤ 1000")
+    print(f"  slowest call: {found.slowest * 1000:.1f} ms; processor: {found.busy:.0%} of one core, this loop included")
+    engine.dispose()
 
 
 def main(parts: tuple[str, ...]) -> None:
@@ -114,12 +135,9 @@ def main(parts: tuple[str, ...]) -> None:
             "SQLite": (f"sqlite:///{Path(folder) / 'bench.db'}", 20.0),
         }
         for name, (url, limit) in databases.items():
-            engine = create_engine(url)
-            statements.prepare(engine)
+            prepared(url)
             if "statements" in parts:
-                show(f"{name}: reading in the caller's open transaction", statements.checks(engine, limit))
-                show(f"{name}: counting in the caller's open transaction", statements.reports(engine))
-            engine.dispose()
+                show_statements(name, url, limit)
         engine = create_engine(postgres)
         if "statements" in parts:
             show("PostgreSQL: a trip, begin to commit", statements.trips(engine))
@@ -137,8 +155,9 @@ def main(parts: tuple[str, ...]) -> None:
             print(f"  AsyncCircuitBreaker, awaited: {awaited * 1000:8.1f} ms   promise ≤ 10")
             print(f"  the plain one, on the loop:   {plain * 1000:8.1f} ms")
         engine.dispose()
-        if "relay" in parts:
-            show_relay(prepared(server.url(server.create_database())))
+        for name, show_part in (("relay", show_relay), ("reporting", show_reporting)):
+            if name in parts:
+                show_part(prepared(server.url(server.create_database())))
 
 
 if __name__ == "__main__":
