@@ -96,6 +96,14 @@ def show_statements(name: str, url: str, limit: float) -> None:
     engine.dispose()
 
 
+def show_loop(url: str) -> None:
+    """Print how long a held row stalls an event loop."""
+    awaited, plain = loop.longest_stalls(url.replace("+psycopg", "+asyncpg"))
+    print("\nlongest stall of the event loop while another process holds the row 200 ms")
+    print(f"  AsyncCircuitBreaker, awaited: {awaited * 1000:8.1f} ms   promise ≤ 10")
+    print(f"  the plain one, on the loop:   {plain * 1000:8.1f} ms")
+
+
 def show_relay(url: str) -> None:
     """Print what alerting costs and how fast it is."""
     show("PostgreSQL: what a caller pays for alerting", relay.callers(url))
@@ -149,13 +157,8 @@ def main(parts: tuple[str, ...]) -> None:
         if "scale" in parts:
             show("PostgreSQL: a million breakers, a million incidents", scale.grow(engine))
             print(f"  heap-only share of the updates by reports: {scale.heap_only(engine):.2%}")
-        if "loop" in parts:
-            awaited, plain = loop.longest_stalls(server.url(server.create_database(), "asyncpg"))
-            print("\nlongest stall of the event loop while another process holds the row 200 ms")
-            print(f"  AsyncCircuitBreaker, awaited: {awaited * 1000:8.1f} ms   promise ≤ 10")
-            print(f"  the plain one, on the loop:   {plain * 1000:8.1f} ms")
         engine.dispose()
-        for name, show_part in (("relay", show_relay), ("reporting", show_reporting)):
+        for name, show_part in (("loop", show_loop), ("relay", show_relay), ("reporting", show_reporting)):
             if name in parts:
                 show_part(prepared(server.url(server.create_database())))
 
