@@ -180,9 +180,7 @@ def report() -> None:
         print(f"{len(killed):4} of {len(of_file):4} killed  {path}")
     left = [each for each in found if not each["killer"]]
     survivors = [each for each in left if each["stages"] == STAGES]
-    print(
-        f"{len(found) - len(left)} of {len(found)} killed, {len(survivors)} survived, {len(left) - len(survivors)} on their way"
-    )
+    print(f"{len(found) - len(left)} of {len(found)} killed, {len(survivors)} survived, the others are on their way")
     for each in survivors:
         print(f"\n{each['path']}\n{each['diff']}")
 

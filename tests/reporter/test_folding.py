@@ -29,7 +29,8 @@ errors = st.tuples(st.just("schema"), scopes, st.integers(0, 4), generations)
 by_hand = st.tuples(st.sampled_from(["enable", "disable", "reset"]), scopes)
 passes = st.tuples(st.just("time"), st.sampled_from([timedelta(minutes=1), timedelta(minutes=61)]))
 flushes = st.tuples(st.just("flush"))
-steps = st.lists(st.one_of(runs, runs, runs, reports, reports, errors, by_hand, passes, flushes, flushes), min_size=3, max_size=30)
+anything = st.one_of(runs, runs, runs, reports, reports, errors, by_hand, passes, flushes, flushes)
+steps = st.lists(anything, min_size=3, max_size=30)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
