@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from .hooks import Event, listen
     from .incident_files import IncidentFiles
-    from .model import BreakerState, HistoryEntry, Incident, Severity, Status
+    from .model import BreakerState, HistoryEntry, Incident, Note, Severity, Status
     from .refresh import Switchboard
     from .relay import Pass, Relay
     from .reporter import Reporter, ReporterCounts
@@ -69,6 +69,7 @@ __all__ = [
     "InvalidArgumentError",
     "NoTransactionError",
     "NotANumberError",
+    "Note",
     "Outage",
     "Outcome",
     "Pass",
@@ -111,6 +112,7 @@ if not TYPE_CHECKING:
         "HistoryEntry": "model",
         "Incident": "model",
         "IncidentFiles": "incident_files",
+        "Note": "model",
         "Outage": "snapshot",
         "Outcome": "alerts",
         "Pass": "relay",

@@ -16,10 +16,12 @@ from .checks import (
     check_count,
     check_flag,
     check_generation,
+    check_incident,
     check_instant,
     check_key,
     check_kind,
     check_limit,
+    check_present_or,
     check_reason,
     check_score,
     check_truth,
@@ -30,7 +32,7 @@ from .checks import (
 from .clean import clean_details
 from .clock import Clock
 from .errors import InvalidArgumentError, WrongSessionError
-from .model import BreakerState, HistoryEntry, Incident, Observation
+from .model import BreakerState, HistoryEntry, Incident, Note, Observation
 from .policy import Batch, judge
 from .settings import BreakerSettings
 from .store import Door, Joined, LateReport
@@ -283,6 +285,48 @@ class CircuitBreaker:
         reason, actor, until = check_reason(reason), check_actor(actor), check_instant(until, "until")
         with self._join("force_on") as joined:
             return store.force_on(joined, reason=reason, actor=actor, until=until)
+
+    def acknowledge(self, reason: str, *, actor: str, incident_id: str | None = None) -> tuple[bool, Incident | None]:
+        """Say that somebody is on the present incident; return whether this call did it, and the incident.
+
+        ``(False, incident)`` when somebody was first, whom the incident names, or when `incident_id` is given and that
+        incident is over; ``(False, None)`` when the breaker is closed. The alert goes on firing.
+
+        Writes incident and history, under the row lock. Raises InvalidArgumentError for a blank reason or actor, and
+        for an incident that this breaker never had.
+        """
+        reason, actor, incident_id = check_reason(reason), check_actor(actor), check_present_or(incident_id)
+        with self._join("acknowledge") as joined:
+            return store.acknowledge(joined, reason=reason, actor=actor, incident_id=incident_id)
+
+    def assign(
+        self, to: str | None, reason: str, *, actor: str, incident_id: str | None = None
+    ) -> tuple[bool, Incident | None]:
+        """Give the present incident to somebody, or with None to nobody; return whether that is news, and the incident.
+
+        ``(False, incident)`` when it is theirs already, or when `incident_id` is given and that incident is over;
+        ``(False, None)`` when the breaker is closed. Writes and raises as `acknowledge` does.
+        """
+        to = None if to is None else check_actor(to, "to")
+        reason, actor, incident_id = check_reason(reason), check_actor(actor), check_present_or(incident_id)
+        with self._join("assign") as joined:
+            return store.assign(joined, to=to, reason=reason, actor=actor, incident_id=incident_id)
+
+    def add_note(self, body: str, *, actor: str, incident_id: str | None = None) -> Note | None:
+        """Write to the present incident, or to any of this breaker's by its id; None when there is none.
+
+        `body`: any text that is not blank, cut at 4,096 characters. Writes note and history, under the row lock.
+        Raises InvalidArgumentError for a blank body or actor, and for an incident that this breaker never had.
+        """
+        body, actor, incident_id = check_reason(body, "body"), check_actor(actor), check_present_or(incident_id)
+        with self._join("add_note") as joined:
+            return store.add_note(joined, body=body, actor=actor, incident_id=incident_id)
+
+    def get_notes(self, incident_id: str, limit: int = 50) -> list[Note]:
+        """Return at most `limit` notes of one incident of this breaker, oldest first. Writes nothing."""
+        limit, incident_id = check_limit(limit), check_incident(incident_id)
+        with self._join("get_notes", writes=False) as joined:
+            return store.get_notes(joined, incident_id=incident_id, limit=limit)
 
     def _join(self, operation: str, *, writes: bool = True) -> AbstractContextManager[Joined]:
         return self._door.join(self._session, operation, writes=writes)

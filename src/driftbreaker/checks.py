@@ -216,6 +216,19 @@ def check_channel_name(value: object) -> str:
     return _identifier(value, "name", 1)
 
 
+def check_present_or(value: object) -> str | None:
+    """Check which incident is meant: None for the present one, or an id."""
+    return None if value is None else check_incident(value)
+
+
+@safely
+def check_incident(value: object) -> str:
+    """Check an incident's id: 1 to 36 characters."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 36 or clean_text(value, 36) != value:
+        raise InvalidArgumentError(f"incident_id must be an incident's id, got {_shown(value)}")
+    return str.__str__(value)
+
+
 def check_until(value: object, what: str = "until") -> datetime | None:
     """Check an end: None for none, else a datetime with a time zone; the past is allowed."""
     return None if value is None else check_instant(value, what)

@@ -73,6 +73,9 @@ class Change(StrEnum):
     RESET = "reset"
     RECOVER = "recover"
     FORCE_ON = "force_on"
+    ACKNOWLEDGE = "acknowledge"
+    ASSIGN = "assign"
+    NOTE = "note"
     SETTINGS = "settings"
 
 
@@ -161,6 +164,25 @@ class Incident:
     assigned_to: str | None = None
     alert_sent: bool = False
     alert_sent_at: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Render as a dictionary: times as ISO 8601, the rest as it is."""
+        return as_dict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What somebody wrote to an incident."""
+
+    seq: int
+    incident_id: str
+    name: str
+    scope: str
+    at: datetime
+    actor: str
+    source: str
+    door: str
+    body: str
 
     def to_dict(self) -> dict[str, Any]:
         """Render as a dictionary: times as ISO 8601, the rest as it is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from ..breaker import BreakerOptions, CircuitBreaker, Details
 from ..checks import looks
 from ..errors import WrongSessionError
-from ..model import BreakerState, HistoryEntry, Incident
+from ..model import BreakerState, HistoryEntry, Incident, Note
 from ..settings import BreakerSettings
 
 if TYPE_CHECKING:
@@ -117,6 +117,26 @@ class AsyncCircuitBreaker:
     async def force_on(self, reason: str, *, actor: str, until: datetime) -> bool:
         """See `CircuitBreaker.force_on`."""
         return await self._hop(self._breaker.force_on, reason, actor=actor, until=until)
+
+    async def acknowledge(
+        self, reason: str, *, actor: str, incident_id: str | None = None
+    ) -> tuple[bool, Incident | None]:
+        """See `CircuitBreaker.acknowledge`."""
+        return await self._hop(self._breaker.acknowledge, reason, actor=actor, incident_id=incident_id)
+
+    async def assign(
+        self, to: str | None, reason: str, *, actor: str, incident_id: str | None = None
+    ) -> tuple[bool, Incident | None]:
+        """See `CircuitBreaker.assign`."""
+        return await self._hop(self._breaker.assign, to, reason, actor=actor, incident_id=incident_id)
+
+    async def add_note(self, body: str, *, actor: str, incident_id: str | None = None) -> Note | None:
+        """See `CircuitBreaker.add_note`."""
+        return await self._hop(self._breaker.add_note, body, actor=actor, incident_id=incident_id)
+
+    async def get_notes(self, incident_id: str, limit: int = 50) -> list[Note]:
+        """See `CircuitBreaker.get_notes`."""
+        return await self._hop(self._breaker.get_notes, incident_id, limit)
 
     async def _hop(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._session.run_sync(lambda _: method(*args, **kwargs))

@@ -1,5 +1,6 @@
 """Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
 
+from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
 from .locks import limit_lock_waits
@@ -19,11 +20,15 @@ __all__ = [
     "Reader",
     "Reading",
     "Sighting",
+    "acknowledge",
+    "add_note",
+    "assign",
     "disable",
     "enable",
     "force_on",
     "get_history",
     "get_incidents",
+    "get_notes",
     "get_state",
     "hold",
     "is_open",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..model import (
     Incident,
     IncidentStatus,
     Key,
+    Note,
     Status,
 )
 from ..policy import count_errors
@@ -103,6 +105,11 @@ def incident_of(row: Row[Any], lapsed_at: datetime | None = None) -> Incident:
         alert_sent_at=row.alert_sent_at,
         **resolution,
     )
+
+
+def note_of(row: Row[Any]) -> Note:
+    """Build a note."""
+    return Note(**{each.name: getattr(row, each.name) for each in fields(Note)})
 
 
 def history_entry_of(row: Row[Any]) -> HistoryEntry:

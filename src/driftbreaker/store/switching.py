@@ -37,7 +37,7 @@ from .transition import (
 
 def disable(joined: Joined, *, reason: str, actor: str, until: datetime | None) -> tuple[bool, Incident | None]:
     """Open the breaker by hand, or extend or supersede the opening that there is."""
-    row = _settled(joined, lock_or_create(joined))
+    row = settled(joined, lock_or_create(joined))
     if row.status != Status.CLOSED and row.reason == reason:
         if not _later(until, row.until):
             return False, None
@@ -62,7 +62,7 @@ def hold(joined: Joined, *, reason: str, actor: str, until: datetime | None) -> 
     row = lock(joined)
     if row is not None and row.status != Status.CLOSED and not row.expired:
         _check_ahead(until, row.at, "hold")  # before anything is written
-    if row is None or _settled(joined, row).status == Status.CLOSED:
+    if row is None or settled(joined, row).status == Status.CLOSED:
         return False
     held = {"hold_until": until, "hold_by": actor, "hold_reason": reason}
     _prolong(joined, row, _by_hand(Change.HOLD, actor, reason), until, held)
@@ -97,7 +97,7 @@ def force_on(joined: Joined, *, reason: str, actor: str, until: datetime) -> boo
     found = lock(joined)
     now = joined.run(reads.now(joined.sql)).scalar_one() if found is None else found.at
     _check_ahead(until, now, "force_on")  # before anything is written, be it an empty row
-    row = _settled(joined, lock_or_create(joined) if found is None else found)
+    row = settled(joined, lock_or_create(joined) if found is None else found)
     cause = _by_hand(Change.FORCE_ON, actor, reason)
     forced = {"forced_until": until, "forced_by": actor, "forced_reason": reason}
     if row.status != Status.CLOSED:
@@ -112,7 +112,7 @@ def _by_hand(change_: Change, actor: str, reason: str) -> Cause:
     return Cause(change=change_, actor=actor, actor_kind=ActorKind.USER, reason=reason)
 
 
-def _settled(joined: Joined, row: Row[Any]) -> Row[Any]:
+def settled(joined: Joined, row: Row[Any]) -> Row[Any]:
     """Return the locked row after its recovery is written, where it has expired, and its settings are kept."""
     settled: Row[Any] | None = row
     if row.expired:

@@ -16,6 +16,8 @@ from .joined import Joined
 from .messages import message_of
 from .records import RECOVERY_REASON
 
+#: How an actor is known: by saying so, or because it is us.
+CLAIMED, SYSTEM = "claimed", "system"
 NOT_HELD = {"hold_until": None, "hold_by": None, "hold_reason": None}
 NOT_FORCED = {"forced_until": None, "forced_by": None, "forced_reason": None}
 
@@ -154,7 +156,7 @@ def _history(
         "change_details": details,
         "actor_kind": cause.actor_kind.value,
         "door": joined.door,
-        "source": "claimed" if cause.actor_kind is ActorKind.USER else "system",
+        "source": CLAIMED if cause.actor_kind is ActorKind.USER else SYSTEM,
     }
 
 
