@@ -246,3 +246,17 @@ def test_time_never_runs_backwards_within_a_breaker(world: World, clock: ManualC
         assert incident["resolved_at"] >= incident["ts"]
     for alert in world.rows("outbox"):
         assert alert["ends_at"] >= alert["starts_at"]
+
+
+@pytest.mark.parametrize("score", [GOOD, BAD], ids=["good", "bad"])
+def test_a_report_of_an_earlier_generation_writes_the_recovery_and_counts_for_nothing(
+    world: World, clock: ManualClock, score: float
+) -> None:
+    with world.committed(clock=clock) as breaker:
+        trip(breaker)
+    clock.advance(timedelta(hours=25))
+    with world.committed(clock=clock) as breaker:
+        breaker.report_drift(score, generation=0)
+    row = world.row()
+    assert (row["status"], row["failures"], row["generation"]) == ("closed", 0, 2)
+    assert changes(world) == ["trip", "recover"]

@@ -108,13 +108,14 @@ def _count(joined: Joined, batch: Batch, generation: int | None) -> tuple[bool, 
 
 def _countable(joined: Joined, seen: Row[Any] | None, generation: int | None) -> bool:
     """Return whether counting may be tried again, after doing what stood in its way."""
-    if generation not in (None, 0 if seen is None else seen.generation + bool(seen.expired)):
+    if seen is not None and seen.expired:
+        # Whoever reports: it is over, whatever the report itself may change.
+        lock_and_recover(joined)
+        return generation in (None, seen.generation + 1)
+    if generation not in (None, 0 if seen is None else seen.generation):
         return False
     if seen is None:
         create(joined)
-        return True
-    if seen.expired:
-        lock_and_recover(joined)
         return True
     return bool(seen.status == Status.CLOSED)
 
