@@ -14,6 +14,7 @@ from . import store
 from .checks import (
     check_actor,
     check_count,
+    check_door,
     check_flag,
     check_generation,
     check_incident,
@@ -50,6 +51,7 @@ class BreakerOptions(TypedDict, total=False):
     clock: Clock | None
     tables: Tables | None
     notify: bool
+    door: str
 
 
 class CircuitBreaker:
@@ -68,6 +70,7 @@ class CircuitBreaker:
       makes it: a COMMIT sent as text or through the connection does not.
     - `clock`: stands in for the database's clock, in tests.
     - `tables`: tables under another prefix or in another schema.
+    - `door`: what the history calls the way in, 1 to 32 characters: an admin page of yours may have a name of its own.
     - `notify`: whether its changes wake the switchboards of other processes, by NOTIFY in the caller's transaction, on
       PostgreSQL. Never under two-phase commit, which refuses it; switch it off where the database has no NOTIFY.
 
@@ -89,6 +92,7 @@ class CircuitBreaker:
         clock: Clock | None = None,
         tables: Tables | None = None,
         notify: bool = True,
+        door: str = "session",
     ) -> None:
         self._session = _checked_session(session)
         key = check_key(name, scope)
@@ -103,6 +107,7 @@ class CircuitBreaker:
             tables=tables or default_tables(),
             clock=clock,
             owns_settings=settings is not None,
+            kind=check_door(door),
             notify=check_flag(notify, "notify"),
         )
         # Whoever judges reports owns the settings that judge them, the defaults as well.

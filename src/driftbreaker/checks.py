@@ -15,6 +15,7 @@ from .errors import InvalidArgumentError, NotANumberError
 from .model import Key, Verdict
 
 MAX_NAME = 200
+MAX_DOOR = 32
 MAX_DATABASE_NAME = 63  # bytes
 MAX_INTEGER = 2**63 - 1
 # A day inside what a datetime can hold: any time zone a server may answer in still fits.
@@ -226,6 +227,14 @@ def check_incident(value: object) -> str:
     """Check an incident's id: 1 to 36 characters."""
     if not isinstance(value, str) or not 1 <= len(value) <= 36 or clean_text(value, 36) != value:
         raise InvalidArgumentError(f"incident_id must be an incident's id, got {_shown(value)}")
+    return str.__str__(value)
+
+
+@safely
+def check_door(value: object) -> str:
+    """Check what the history calls a way in: 1 to 32 characters, without NUL or lone surrogates."""
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_DOOR or clean_text(value, MAX_DOOR) != value:
+        raise InvalidArgumentError(f"door must be text of 1 to {MAX_DOOR} characters, got {_shown(value)}")
     return str.__str__(value)
 
 

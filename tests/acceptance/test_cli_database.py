@@ -20,6 +20,14 @@ COMMANDS = {
     "list": ("outbox", "list"),
     "show": ("outbox", "show", "pricing"),
     "retry": ("outbox", "retry", "--all"),
+    "breakers": ("list",),
+    "breaker": ("show", "pricing"),
+    "check": ("check", "pricing"),
+    "history": ("history", "pricing"),
+    "disable": ("disable", "pricing", "--reason", "because", "--new"),
+    "enable": ("enable", "pricing", "--reason", "because", "-y"),
+    "incidents": ("incident", "list", "pricing"),
+    "ack": ("incident", "ack", "pricing"),
 }
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 

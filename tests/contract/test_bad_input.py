@@ -342,3 +342,15 @@ def test_the_earliest_and_the_latest_ends_are_kept(world: World) -> None:
         assert world.row(name)["until"] == until
     with world.committed("last") as breaker:
         assert breaker.get_state().disabled_until == last
+
+
+@pytest.mark.parametrize("door", ["", None, 7, "x" * 33, "a\x00b"], ids=repr)
+def test_a_door_that_cannot_be_recorded_is_refused(world: World, door: Any) -> None:
+    with world.session() as session, pytest.raises(InvalidArgumentError, match="door must be text of 1 to 32"):
+        world.breaker(session, door=door)
+
+
+def test_a_door_of_ones_own_is_on_record(world: World) -> None:
+    with world.committed(door="admin page") as breaker:
+        breaker.disable("by hand", actor="alice")
+    assert [row["door"] for row in world.rows("history")] == ["admin page"]

@@ -32,10 +32,13 @@ def test_json_is_safe_to_show_and_reads_back(render: object) -> None:
         (59.9, "in 59 s"),
         (-60, "1 min ago"),
         (7200, "in 2 h"),
-        (-90_000, "1 d ago"),
+        (5_400, "in 1 h 30 min"),
+        (86_399, "in 23 h"),
+        (-90_000, "1 d 1 h ago"),
+        (864_000 + 7_200, "in 10 d"),
     ],
 )
-def test_a_distance_is_told_in_its_largest_unit(seconds: float, told: str) -> None:
+def test_a_distance_is_told_in_its_largest_unit_and_the_next_where_that_is_few(seconds: float, told: str) -> None:
     assert distance(seconds) == told
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed
 from driftbreaker.outbox import Ledger
-from driftbreaker.tables import default_tables
+from driftbreaker.tables import Tables, default_tables
 
 EXAMPLES = "sqlite:///app.db or postgresql+psycopg://user@host/database"
 CONNECT_TIMEOUT = 10
@@ -32,13 +32,20 @@ class Database:
 
     engine: Engine
     shown: str
-    ledger: Ledger
+    tables: Tables
+
+    @property
+    def ledger(self) -> Ledger:
+        """The outbox in it."""
+        return Ledger(self.tables)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Yield a session in a transaction that commits at the end."""
+    def session(self, *, keeps: bool = True) -> Iterator[Session]:
+        """Yield a session in a transaction that commits at the end; one that does not keep anything rolls back."""
         with Session(self.engine) as session, session.begin():
             yield session
+            if not keeps:
+                session.rollback()
 
 
 @contextmanager
@@ -51,7 +58,7 @@ def opened(text: str) -> Iterator[Database]:
     engine = engine_of(url)
     try:
         with told_in_one_sentence(url):
-            yield Database(engine, shown, Ledger(default_tables()))
+            yield Database(engine, shown, default_tables())
     finally:
         engine.dispose()
 

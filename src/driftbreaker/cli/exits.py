@@ -17,6 +17,7 @@ class Status(IntEnum):
     CANNOT_TELL = 2  # wrong usage, or nobody there to ask
     NOT_FOUND = 3
     NOT_ALLOWED = 4
+    CONFLICT = 5  # somebody was first
     INTERRUPTED = 130
 
 
@@ -45,6 +46,12 @@ class NotAllowed(Failure):
     """Somebody else may do this."""
 
     exit_code = Status.NOT_ALLOWED
+
+
+class Conflict(Failure):
+    """Somebody was first."""
+
+    exit_code = Status.CONFLICT
 
 
 class Usage(click.UsageError):

@@ -20,6 +20,9 @@ _UNSAFE = re.compile(
 _ASCII = str.maketrans("●■◌·", "*#o.")
 
 
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
 def plain(text: str) -> str:
     """Return `text` on one line, every character that a terminal would obey written as its escape."""
     return _UNSAFE.sub(_escape, text)
@@ -70,10 +73,12 @@ def moment(at: datetime, now: datetime) -> str:
 
 
 def distance(seconds: float) -> str:
-    """Return how far ahead or ago, in the largest unit that fits."""
-    away = abs(seconds)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+    """Return how far ahead or ago, in the largest unit that fits, and the next one where that is few."""
+    away = int(abs(seconds))
+    for place, (unit, length) in enumerate(_UNITS):
         if away >= length:
-            length_in_units = f"{away // length:.0f} {unit}"
-            return f"in {length_in_units}" if seconds > 0 else f"{length_in_units} ago"
+            told = f"{away // length} {unit}"
+            rest = away % length // _UNITS[place + 1][1] if place < 2 and away < 10 * length else 0
+            told += f" {rest} {_UNITS[place + 1][0]}" if rest else ""
+            return f"in {told}" if seconds > 0 else f"{told} ago"
     return "now"

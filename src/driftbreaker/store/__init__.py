@@ -3,6 +3,7 @@
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
+from .listing import Overview, breakers, breakers_named, database_now, names_near
 from .locks import limit_lock_waits
 from .messages import read_message
 from .notes import missing_tables
@@ -17,12 +18,16 @@ __all__ = [
     "Door",
     "Joined",
     "LateReport",
+    "Overview",
     "Reader",
     "Reading",
     "Sighting",
     "acknowledge",
     "add_note",
     "assign",
+    "breakers",
+    "breakers_named",
+    "database_now",
     "disable",
     "enable",
     "force_on",
@@ -34,6 +39,7 @@ __all__ = [
     "is_open",
     "limit_lock_waits",
     "missing_tables",
+    "names_near",
     "read_message",
     "recover_quietly",
     "report_drift",

@@ -71,7 +71,7 @@ def _opening(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def incident_of(row: Row[Any], lapsed_at: datetime | None = None) -> Incident:
+def incident_of(row: Any, lapsed_at: datetime | None = None) -> Incident:
     """Build an incident; one whose breaker has expired reads as resolved, though nobody wrote that yet."""
     resolution: dict[str, Any] = {
         "status": IncidentStatus(row.status),

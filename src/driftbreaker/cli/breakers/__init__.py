@@ -1,0 +1,1 @@
+"""The commands about breakers: what traffic does, why, until when; and turning it off and on."""

@@ -1,0 +1,60 @@
+"""The command `driftbreaker show`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from driftbreaker.cli.database import database_option, json_option, open_database
+from driftbreaker.cli.text import as_json as render
+from driftbreaker.cli.text import plain, say, tell
+
+if TYPE_CHECKING:
+    from driftbreaker.store import Overview
+
+
+@click.command()
+@click.argument("name")
+@database_option
+@click.option("--scope", metavar="SCOPE", help="Only this scope; '' is the whole.")
+@json_option
+def show(name: str, url: str | None, scope: str | None, as_json: bool) -> None:
+    """Show one breaker: what traffic does, why, until when, who is on it, and what to type next."""
+    with open_database(url) as database:
+        from driftbreaker import CircuitBreaker
+        from driftbreaker.cli.breakers import document, screen
+        from driftbreaker.cli.breakers.finding import found
+        from driftbreaker.cli.incident.screen import note
+
+        notes = {}
+        with database.session() as session:
+            rows = found(session, database, name, scope)
+            for row in rows:
+                if row.incident is not None:
+                    breaker = CircuitBreaker(session, name, scope=row.state.scope, tables=database.tables)
+                    notes[row.incident.id] = breaker.get_notes(row.incident.id)
+    kept = [(row, notes.get(row.incident.id, []) if row.incident else []) for row in rows]
+    if as_json:
+        say(render({"breakers": [document.detailed(row, written) for row, written in kept]}))
+        return
+    for number, (row, written) in enumerate(kept):
+        for line in ([""] if number else []) + list(screen.detailed(row)):
+            say(line)
+        for each in written:
+            say(f"   note    {note(each, row.now)}")
+    _suggest(name, rows)
+
+
+def _suggest(name: str, rows: list[Overview]) -> None:
+    quoted = plain(shlex.quote(name))
+    off = [row for row in rows if row.state.is_open]
+    if not off:
+        tell(f"What happened to it: driftbreaker history {quoted} · turn V2 off: driftbreaker disable {quoted}")
+        return
+    if any(row.incident is not None and row.incident.acknowledged_by is None for row in off):
+        tell(f"Take it: driftbreaker incident ack {quoted}")
+    if not any(row.state.held_by for row in off):
+        tell(f"Keep V2 off until the morning: driftbreaker hold {quoted} --until 09:00")
+    tell(f"Turn V2 on: driftbreaker enable {quoted} (while it is off nothing measures it, unless a shadow does)")

@@ -1,0 +1,221 @@
+"""The commands by which people turn V2 off and on: `disable`, `hold`, `enable`, `reset`, `force-on`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from driftbreaker.cli.database import database_option, json_option, open_database
+from driftbreaker.cli.exits import Failure, Usage
+from driftbreaker.cli.people import (
+    actor,
+    confirm,
+    dry_run_option,
+    end_of,
+    reason_for,
+    reason_option,
+    until_options,
+    yes_option,
+)
+from driftbreaker.cli.text import as_json as render
+from driftbreaker.cli.text import say, tell
+
+if TYPE_CHECKING:
+    from driftbreaker import CircuitBreaker
+    from driftbreaker.cli.engine import Database
+    from driftbreaker.store import Overview
+
+Do = Callable[["CircuitBreaker", datetime], bool]
+
+scope_option = click.option("--scope", metavar="SCOPE", default="", help="A scope instead of the whole.")
+
+
+@click.command()
+@click.argument("name")
+@database_option
+@scope_option
+@reason_option
+@until_options
+@click.option("--new", "is_new", is_flag=True, help="Nothing is on record of this name yet, and it is spelt right.")
+@dry_run_option
+@json_option
+def disable(name: str, url: str | None, reason: str | None, by: str | None, is_new: bool, **rest: Any) -> None:
+    """Turn V2 off, in every process, and page.
+
+    Until somebody enables it, unless --until or --for says otherwise. Off already for another reason: this one takes
+    its place, with an incident of its own.
+    """
+    why, who = reason_for(reason, f"is {name} turned off"), actor(by)
+
+    def do(breaker: CircuitBreaker, now: datetime) -> bool:
+        until = end_of(rest["until"], rest["length"], now, none="until enabled")
+        return breaker.disable(why, actor=who, until=until)[0]
+
+    _change(url, name, do, "It was off already, for this very reason.", may_be_new=is_new, **rest)
+
+
+@click.command()
+@click.argument("name")
+@database_option
+@scope_option
+@reason_option
+@until_options
+@dry_run_option
+@json_option
+def hold(name: str, url: str | None, reason: str | None, by: str | None, **rest: Any) -> None:
+    """Keep V2 off until a time of yours: nothing else ends it before.
+
+    Same incident, same page; --until enabled holds it until somebody enables it. Exits with 1 when V2 is on: there is
+    nothing to hold, and `disable` turns it off.
+    """
+    why, who = reason_for(reason, f"is {name} held off"), actor(by)
+
+    def do(breaker: CircuitBreaker, now: datetime) -> bool:
+        if rest["until"] is None and rest["length"] is None:
+            raise Usage("until when? Give --until WHEN, --for LENGTH, or --until enabled")
+        until = end_of(rest["until"], rest["length"], now, none="until enabled")
+        if not breaker.hold(why, actor=who, until=until):
+            raise Failure(f"{name} is on: there is nothing to hold. driftbreaker disable turns it off")
+        return True
+
+    _change(url, name, do, "", **rest)
+
+
+@click.command()
+@click.argument("name")
+@database_option
+@scope_option
+@reason_option
+@yes_option
+@dry_run_option
+@json_option
+def enable(name: str, url: str | None, reason: str | None, by: str | None, yes: bool, **rest: Any) -> None:
+    """Turn V2 on again, in every process, and resolve the page.
+
+    Shows why it is off and asks first; -y answers yes.
+    """
+    why, who = reason_for(reason, f"is {name} turned on"), actor(by)
+
+    def do(breaker: CircuitBreaker, _: datetime) -> bool:
+        return breaker.enable(why, actor=who)
+
+    _change(url, name, do, "It was on already.", question="Turn V2 on?", yes=yes, **rest)
+
+
+@click.command()
+@click.argument("name")
+@database_option
+@scope_option
+@reason_option
+@yes_option
+@dry_run_option
+@json_option
+def reset(name: str, url: str | None, reason: str | None, by: str | None, yes: bool, **rest: Any) -> None:
+    """Turn V2 on, and forget what was counted: the streak, schema errors, a force."""
+    why, who = reason_for(reason, f"is {name} reset"), actor(by)
+
+    def do(breaker: CircuitBreaker, _: datetime) -> bool:
+        breaker.reset(why, actor=who)
+        return True
+
+    _change(url, name, do, "", question="Turn V2 on, and forget what was counted?", yes=yes, **rest)
+
+
+@click.command("force-on")
+@click.argument("name")
+@database_option
+@scope_option
+@reason_option
+@until_options
+@click.option("--confirm", "confirmed", metavar="NAME", help="The breaker's name once more: drift will not stop it.")
+@dry_run_option
+@json_option
+def force_on(
+    name: str, url: str | None, reason: str | None, by: str | None, confirmed: str | None, **rest: Any
+) -> None:
+    """Keep V2 on until a time, whatever is reported: reports count, and never trip.
+
+    Must end, and wants the name twice.
+    """
+    if confirmed != name:
+        raise Usage(f"forcing {name} on means that no drift turns it off: give --confirm={name}")
+    why, who = reason_for(reason, f"is {name} forced on"), actor(by)
+
+    def do(breaker: CircuitBreaker, now: datetime) -> bool:
+        until = end_of(rest["until"], rest["length"], now, none=None)
+        assert until is not None  # noqa: S101  an end is mandatory here
+        breaker.force_on(why, actor=who, until=until)
+        return True
+
+    _change(url, name, do, "", **rest)
+
+
+def _change(
+    url: str | None,
+    name: str,
+    do: Do,
+    unchanged: str,
+    *,
+    scope: str,
+    dry_run: bool,
+    as_json: bool,
+    may_be_new: bool = False,
+    question: str | None = None,
+    yes: bool = False,
+    **_: Any,
+) -> None:
+    """Change a breaker and show what it is then. A dry run rolls all of it back."""
+    with open_database(url) as database:
+        if not may_be_new:
+            before = _look(database, name, scope)
+            if question is not None and before.state.is_open and not dry_run:
+                _ask(before, question, yes=yes)
+        changed, after = _done(database, name, scope, do, keeps=not dry_run)
+    _show(after, changed=changed, dry_run=dry_run, as_json=as_json)
+    if not changed and unchanged:
+        tell(unchanged)
+
+
+def _look(database: Database, name: str, scope: str) -> Overview:
+    from driftbreaker.cli.breakers.finding import found
+
+    with database.session() as session:
+        return found(session, database, name, scope)[0]
+
+
+def _ask(before: Overview, question: str, *, yes: bool) -> None:
+    from driftbreaker.cli.breakers import screen
+
+    if not yes:
+        for line in screen.detailed(before):
+            tell(line)
+        tell("While V2 was off nothing measured it, unless a shadow did.")
+    confirm(question, yes=yes)
+
+
+def _done(database: Database, name: str, scope: str, do: Do, *, keeps: bool) -> tuple[bool, Overview]:
+    from driftbreaker import CircuitBreaker, InvalidArgumentError, store
+
+    with database.session(keeps=keeps) as session:
+        try:
+            breaker = CircuitBreaker(session, name, scope=scope, tables=database.tables, door="cli")
+            changed = do(breaker, store.database_now(session, database.tables))
+        except InvalidArgumentError as error:
+            raise Usage(str(error)) from None
+        rows = store.breakers_named(session, database.tables, name)
+    return changed, next(row for row in rows if row.state.scope == scope)
+
+
+def _show(after: Overview, *, changed: bool, dry_run: bool, as_json: bool) -> None:
+    from driftbreaker.cli.breakers import document, screen
+
+    if as_json:
+        say(render({"changed": changed, "dry_run": dry_run, "breaker": document.breaker(after)}))
+    else:
+        for line in screen.listed(after):
+            say(line)
+    if dry_run:
+        tell("Nothing was changed: this is what it would be.")

@@ -1,0 +1,120 @@
+"""The commands `driftbreaker incident ack`, `assign` and `note`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from driftbreaker.cli.database import database_option, json_option, open_database
+from driftbreaker.cli.exits import Conflict, NotFound, Usage
+from driftbreaker.cli.people import actor, reason_for, reason_option
+from driftbreaker.cli.text import as_json as render
+from driftbreaker.cli.text import plain, say
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from driftbreaker import CircuitBreaker, Incident
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _which(command: Command) -> Command:
+    """Give a command the options that say which incident is meant."""
+    identity = click.option("--incident", "incident_id", metavar="ID", help="This incident, and no other.")
+    scope = click.option("--scope", metavar="SCOPE", default="", help="A scope's incident.")
+    return database_option(scope(identity(json_option(command))))
+
+
+@click.command("ack")
+@click.argument("name")
+@_which
+@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+@click.option("-r", "--reason", metavar="TEXT", default="On it", show_default=True, help="What to put on record.")
+def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None, **rest: Any) -> None:
+    """Say that you are on it. Exits with 5, and says who, when somebody was first."""
+    who, why = actor(by), reason_for(reason, "do you take it")
+    changed, incident, now = _act(
+        name, lambda breaker: breaker.acknowledge(why, actor=who, incident_id=incident_id), **rest
+    )
+    if not changed:
+        _refuse(name, incident, f"{incident.acknowledged_by} is on it already")
+    _show(incident, now, **rest)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("to", metavar="WHO|nobody")
+@_which
+@reason_option
+def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: str | None, **rest: Any) -> None:
+    """Give the incident to somebody, or take it from everybody with 'nobody'."""
+    whom = None if to == "nobody" else to
+    who, why = actor(by), reason_for(reason, f"is it for {to}")
+    changed, incident, now = _act(
+        name, lambda breaker: breaker.assign(whom, why, actor=who, incident_id=incident_id), **rest
+    )
+    if not changed:
+        _refuse(name, incident, f"it is assigned to {to} already")
+    _show(incident, now, **rest)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("text")
+@_which
+@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+def note(name: str, text: str, by: str | None, incident_id: str | None, **rest: Any) -> None:
+    """Write to the incident; with --incident also to one that is over."""
+    from driftbreaker.cli.incident import document, screen
+
+    who = actor(by)
+    written, now = _within(name, lambda breaker: breaker.add_note(text, actor=who, incident_id=incident_id), **rest)
+    if written is None:
+        raise NotFound(f"{name} is on, there is no incident: --incident names one that is over")
+    say(render({"note": document.note(written)}) if rest["as_json"] else screen.note(written, now))
+
+
+def _act(
+    name: str, do: Callable[[CircuitBreaker], tuple[bool, Incident | None]], **rest: Any
+) -> tuple[bool, Incident, datetime]:
+    (changed, incident), now = _within(name, do, **rest)
+    if incident is None:
+        raise NotFound(f"{name} is on: there is no incident")
+    return changed, incident, now
+
+
+def _within(
+    name: str, do: Callable[[CircuitBreaker], T], *, url: str | None, scope: str, **_: Any
+) -> tuple[T, datetime]:
+    """Act on a breaker that is there, in a transaction of its own."""
+    with open_database(url) as database:
+        from driftbreaker import CircuitBreaker, InvalidArgumentError
+        from driftbreaker.cli.breakers.finding import found
+
+        with database.session() as session:
+            row = found(session, database, name, scope)[0]
+            try:
+                done = do(CircuitBreaker(session, name, scope=scope, tables=database.tables, door="cli"))
+            except InvalidArgumentError as error:
+                raise Usage(str(error)) from None
+    return done, row.now
+
+
+def _refuse(name: str, incident: Incident, because: str) -> None:
+    if incident.resolved:
+        raise Conflict(f"incident {plain(incident.id)} is over: {name} may have another one by now")
+    raise Conflict(because)
+
+
+def _show(incident: Incident, now: datetime, *, as_json: bool, **_: Any) -> None:
+    from driftbreaker.cli.incident import document, screen
+
+    if as_json:
+        say(render({"incident": document.incident(incident, [])}))
+        return
+    for line in screen.incident(incident, [], now):
+        say(line)

@@ -1,0 +1,78 @@
+"""Data for people and for programs: a screen, one JSON document, JSON lines, or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import click
+
+from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.text import as_json, as_json_line, plain, say
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+# What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def format_options(command: Command) -> Command:
+    """Give a command `-o` and `--json`; `chosen` reads them."""
+    as_json_ = click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+    kind = click.option(
+        "-o",
+        "--output",
+        type=click.Choice([each.value for each in Format]),
+        help="How to print it.  [default: table]",
+    )
+    return kind(as_json_(command))
+
+
+def chosen(output: str | None, as_json_: bool) -> Format:
+    """Return the format that was asked for."""
+    if as_json_ and output not in (None, Format.JSON.value):
+        raise Usage(f"--json and -o {output} are both given: which of them?")
+    return Format.JSON if as_json_ else Format(output or Format.TABLE)
+
+
+def print_rows(kind: Format, called: str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
+    """Print rows for a program. `called` names them in a JSON document; `columns` are those of CSV."""
+    if kind is Format.JSON:
+        say(as_json({called: list(rows)}))
+    elif kind is Format.JSONL:
+        for row in rows:
+            say(as_json_line(row))
+    else:
+        _print_csv(rows, list(columns))
+
+
+def _print_csv(rows: Iterable[Mapping[str, Any]], columns: list[str]) -> None:
+    say(_csv_line(columns))
+    for row in rows:
+        say(_csv_line([_cell(row[name]) for name in columns]))
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        text = plain(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+    return plain(as_json_line(value))

@@ -1,0 +1,79 @@
+"""Many breakers at once, as people look at them. Locks and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Row, Select
+from sqlalchemy.orm import Session
+
+from ..model import BreakerState, Incident, Key
+from ..statements import listing, reads, sql_for
+from ..statements.listing import INCIDENT
+from ..tables import Tables
+from .records import incident_of, state_of
+
+NEAR = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """One breaker with its present incident, and the settings that its service gave it, at one moment."""
+
+    state: BreakerState
+    incident: Incident | None
+    settings: dict[str, Any] | None
+    now: datetime
+
+
+def breakers(session: Session, tables: Tables, *, limit: int) -> tuple[list[Overview], list[Overview]]:
+    """Return everything that is off, the latest opening first, and at most `limit` that are on, by name.
+
+    Two statements: one through the index of the open set, one by the primary key. A scope whose whole is off reads as
+    off, and stands where its own row stands.
+    """
+    off = _run(session, tables, listing.off)
+    on = _run(session, tables, listing.on, limit=limit) if limit else []
+    wholes = {row.name: row for row in off if row.scope == ""}
+    return [_overview(row, wholes) for row in off], [_overview(row, wholes) for row in on]
+
+
+def breakers_named(session: Session, tables: Tables, name: str, *, limit: int = 1_000) -> list[Overview]:
+    """Return the whole of a name, where there is a row of it, and its scopes. One statement."""
+    rows = _run(session, tables, listing.of_name, name=name, limit=limit)
+    wholes = {row.name: row for row in rows if row.scope == ""}
+    return [_overview(row, wholes) for row in rows]
+
+
+def names_near(session: Session, tables: Tables, name: str) -> list[str]:
+    """Return names that a misspelt one may have meant: those that begin as it does, and the first ones of all."""
+    found = [row.name for row in _run(session, tables, listing.names, name=name[:1], limit=NEAR)]
+    return found + [row.name for row in _run(session, tables, listing.names, name="", limit=NEAR)]
+
+
+def database_now(session: Session, tables: Tables) -> datetime:
+    """Return the time by the database's clock."""
+    now: datetime = _run(session, tables, reads.now)[0].now
+    return now
+
+
+def _run(session: Session, tables: Tables, statement: Any, **values: Any) -> Sequence[Row[Any]]:
+    connection = session.connection(bind_arguments={"clause": tables.breakers})
+    built: Select[Any] = statement(sql_for(tables, connection.dialect.name, clocked=False))
+    return connection.execute(built, {f"p_{name}": value for name, value in values.items()}).all()
+
+
+def _overview(row: Row[Any], wholes: Mapping[str, Row[Any]]) -> Overview:
+    state = state_of(Key(row.name, row.scope), row, wholes.get(row.name) if row.scope else None)
+    incident = None
+    if state.is_open and state.open_scope == row.scope and row.incident_id is not None:
+        named = row._mapping.items()
+        columns = {name.removeprefix(INCIDENT): each for name, each in named if name.startswith(INCIDENT)}
+        incident = incident_of(SimpleNamespace(**columns))
+    settings = None if row.settings is None else json.loads(row.settings)
+    return Overview(state=state, incident=incident, settings=settings, now=row.now)
