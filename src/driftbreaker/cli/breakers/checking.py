@@ -18,7 +18,7 @@ from driftbreaker.cli.text import plain, say
 def check(name: str, url: str | None, scope: str, nagios: bool) -> None:
     """Say whether V2 may run: exits with 0 when it is on, 1 when it is off, 2 when nobody can tell.
 
-    A breaker that nobody has reported to has no row, and is on: so is a misspelt one. It says so on stderr.
+    A breaker to which nothing bad was ever reported has no row, and is on: so is a misspelt one, and it says so.
     """
     try:
         is_off, said = _answer(name, scope, url)
