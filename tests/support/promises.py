@@ -10,8 +10,8 @@ from tests.support.worlds import World
 
 Row = dict[str, Any]
 OPENINGS = {"trip", "disable", "supersede"}
-# Changes of what a breaker counts or is judged by are on record, and are no new version of what it says.
-OF_COUNTS = {"settings", "reset"}
+# Changes of what a breaker counts, is judged by or is told are on record, and are no new version of what it says.
+OF_COUNTS = {"settings", "reset", "note"}
 ONLY_WHILE_OPEN = (
     "opened_at",
     "until",
