@@ -12,7 +12,7 @@ from ..statements import incidents
 from .joined import Joined
 from .records import incident_of, note_of
 from .switching import settled
-from .transition import CLAIMED, Cause, change, lock, record
+from .transition import CLAIMED, Cause, change, keep_counts, lock, record
 
 
 def acknowledge(joined: Joined, *, reason: str, actor: str, incident_id: str | None) -> tuple[bool, Incident | None]:
@@ -44,6 +44,7 @@ def add_note(joined: Joined, *, body: str, actor: str, incident_id: str | None) 
         return None
     written = {"incident_id": incident.id, "at": row.at, "source": CLAIMED, "door": joined.door, "body": body}
     seq = joined.write(incidents.add_note(joined.sql), **written, note_actor=actor).scalar_one()
+    keep_counts(joined, changed_at=row.at)  # no new version, but nothing later may be dated before it
     cause = Cause(change=Change.NOTE, actor=actor, actor_kind=ActorKind.USER, reason=body)
     _record(joined, row, cause, version=row.version, incident_id=incident.id)
     return Note(seq=seq, name=joined.key.name, scope=joined.key.scope, actor=actor, **written)
