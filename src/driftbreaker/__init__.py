@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .refresh import Switchboard
     from .relay import Pass, Relay
     from .settings import AlertSettings, BreakerSettings
+    from .shadow import Answer, Comparison, ComparisonKind, Shadow, guard
     from .snapshot import Basis, Board, Handle, Outage
     from .tables import Tables
     from .webhook import Webhook
@@ -44,6 +45,7 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Alertmanager",
+    "Answer",
     "AsyncCircuitBreaker",
     "AsyncRelay",
     "AsyncSwitchboard",
@@ -56,6 +58,8 @@ __all__ = [
     "Channel",
     "CircuitBreaker",
     "Clock",
+    "Comparison",
+    "ComparisonKind",
     "ContendedError",
     "DriftbreakerError",
     "Event",
@@ -73,6 +77,7 @@ __all__ = [
     "Relay",
     "Result",
     "Severity",
+    "Shadow",
     "Status",
     "Switchboard",
     "Tables",
@@ -81,6 +86,7 @@ __all__ = [
     "Webhook",
     "WrongSessionError",
     "__version__",
+    "guard",
     "listen",
     "metadata",
 ]
@@ -90,6 +96,7 @@ if not TYPE_CHECKING:
         "Alert": "alerts",
         "AlertSettings": "settings",
         "Alertmanager": "alertmanager",
+        "Answer": "shadow",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
         "AsyncSwitchboard": "aio",
@@ -101,6 +108,8 @@ if not TYPE_CHECKING:
         "Channel": "alerts",
         "CircuitBreaker": "breaker",
         "Clock": "clock",
+        "Comparison": "shadow",
+        "ComparisonKind": "shadow",
         "Event": "hooks",
         "Handle": "snapshot",
         "HistoryEntry": "model",
@@ -112,10 +121,12 @@ if not TYPE_CHECKING:
         "Relay": "relay",
         "Result": "alerts",
         "Severity": "model",
+        "Shadow": "shadow",
         "Status": "model",
         "Switchboard": "refresh",
         "Tables": "tables",
         "Webhook": "webhook",
+        "guard": "shadow",
         "listen": "hooks",
     }
 
