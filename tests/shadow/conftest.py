@@ -66,13 +66,13 @@ def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
 class Plain:
     """Functions."""
 
-    def call(self, shadow: Shadow, control: Any, candidate: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, shadow: Shadow, control: Any, candidate: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return shadow(control, candidate, *args, **kwargs)
         finally:
             assert shadow.drain()
 
-    def compare(self, shadow: Shadow, control: Any, candidate: Any, *args: Any, **kwargs: Any) -> Any:
+    def compare(self, shadow: Shadow, control: Any, candidate: Any, /, *args: Any, **kwargs: Any) -> Any:
         compared = shadow.compare(control, candidate, *args, **kwargs)
         assert shadow.drain()
         return compared
@@ -84,7 +84,7 @@ class Awaited:
     def __init__(self, *, mixed: bool) -> None:
         self._mixed = mixed
 
-    def _run(self, shadow: Shadow, how: Any, control: Any, candidate: Any, *args: Any, **kwargs: Any) -> Any:
+    def _run(self, shadow: Shadow, how: Any, control: Any, candidate: Any, /, *args: Any, **kwargs: Any) -> Any:
         async def main() -> Any:
             other = candidate if self._mixed else awaited(candidate)
             try:
@@ -96,10 +96,10 @@ class Awaited:
 
         return asyncio.run(main())
 
-    def call(self, shadow: Shadow, control: Any, candidate: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, shadow: Shadow, control: Any, candidate: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self._run(shadow, shadow, control, candidate, *args, **kwargs)
 
-    def compare(self, shadow: Shadow, control: Any, candidate: Any, *args: Any, **kwargs: Any) -> Any:
+    def compare(self, shadow: Shadow, control: Any, candidate: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self._run(shadow, shadow.compare, control, candidate, *args, **kwargs)
 
 

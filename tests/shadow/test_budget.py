@@ -35,7 +35,7 @@ def test_a_hanging_candidate_is_observed_in_the_background(house: House, gate: t
     assert (house.report.verdict, house.report.why) == ("bad", LATE)
     assert house.published[0].kind == "timed_out"
     gate.set()
-    until(lambda: not shadow._pool._running)  # noqa: SLF001
+    until(lambda: not shadow._pool._running)
     assert len(house.reports) == 1, "its late answer is none any more"
 
 
@@ -156,7 +156,7 @@ def test_threads_that_hang_are_replaced_up_to_a_cap_and_then_comparisons_are_ski
     assert shadow.counts["skipped"] == 1
     assert len([name for name in own_threads() if not name.endswith("watcher")]) == 4
     gate.set()
-    until(lambda: not shadow._pool._running)  # noqa: SLF001
+    until(lambda: not shadow._pool._running)
     assert shadow(lambda: 1, lambda: 1) == 1
     assert shadow.drain()
     assert shadow.counts["compared"] == 1, "once they go on, there is room again"
@@ -191,7 +191,7 @@ def test_who_waits_for_a_thread_that_never_comes_calls_it_no_drift(
     house: House, gate: threading.Event, serve: str
 ) -> None:
     shadow = house.shadow(serve=serve, score=equality(), budget=0.02, beside="thread", workers=1)
-    shadow._pool._size = 0  # noqa: SLF001  nobody will ever take a job
+    shadow._pool._size = 0
     assert shadow(lambda: 1, lambda: 2) == 1
     assert shadow.counts["skipped"] == 1
     assert house.reports == []
@@ -202,7 +202,7 @@ def test_a_publish_function_that_hangs_holds_up_neither_callers_nor_other_compar
 ) -> None:
     shadow = house.shadow(score=equality(), budget=0.02, workers=1, publish=lambda _: gate.wait())
     assert shadow(lambda: 1, lambda: 1) == 1
-    until(lambda: shadow._pool._lost == 1)  # noqa: SLF001
+    until(lambda: shadow._pool._lost == 1)
     assert shadow(lambda: 1, lambda: 1) == 1
     until(lambda: shadow.counts["compared"] == 2)
 

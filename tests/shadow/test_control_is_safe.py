@@ -35,7 +35,7 @@ def exhausting(*args: Any) -> Any:
     return bytearray(2**62)
 
 
-class Custom(BaseException):  # noqa: N818  it is none
+class Custom(BaseException):
     pass
 
 
@@ -152,9 +152,7 @@ def test_arguments_that_cannot_be_copied_leave_the_control_alone(
 
 
 @pytest.mark.parametrize("isolate", [raising(ValueError()), lambda args, kwargs: None])
-def test_an_isolate_function_that_breaks_leaves_the_control_alone(
-    house: House, way: Any, isolate: Any
-) -> None:
+def test_an_isolate_function_that_breaks_leaves_the_control_alone(house: House, way: Any, isolate: Any) -> None:
     shadow = house.shadow(isolate=isolate)
     assert way.call(shadow, lambda: 1, lambda: 2) == 1
     assert shadow.counts["not_isolated"] == 1
