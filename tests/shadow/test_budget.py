@@ -209,7 +209,7 @@ def test_a_publish_function_that_hangs_holds_up_neither_callers_nor_other_compar
 
 def test_threads_end_when_there_is_nothing_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "IDLE", 0.05)
-    shadow = house.shadow(score=equality())
+    shadow = house.shadow(score=equality(), budget=1.0)
     assert own_threads() == []
     shadow(lambda: 1, lambda: 1)
     assert shadow.drain()
