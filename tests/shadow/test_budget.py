@@ -15,7 +15,7 @@ import pytest
 from driftbreaker.scores import equality
 from driftbreaker.shadow import Why, pool
 
-from .conftest import WAYS, House, own_threads, until
+from .conftest import WAYS, House, awaited, own_threads, until
 
 LATE = "Candidate took longer than 0.02 s"
 
@@ -195,6 +195,32 @@ def test_who_waits_for_a_thread_that_never_comes_calls_it_no_drift(
     assert shadow(lambda: 1, lambda: 2) == 1
     assert shadow.counts["skipped"] == 1
     assert house.reports == []
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_a_control_that_raises_leaves_the_thread_of_its_candidate_to_itself(
+    house: House, gate: threading.Event, is_awaited: bool
+) -> None:
+    shadow = house.shadow(score=equality(), budget=0.5, beside="thread", workers=1)
+
+    def control(fails: bool) -> int:
+        if fails:
+            raise LookupError
+        return 1
+
+    def call(candidate: Any, fails: bool) -> Any:
+        if is_awaited:
+            return asyncio.run(_awaiting(shadow, awaited(control), candidate, fails))
+        return shadow(control, candidate, fails)
+
+    with pytest.raises(LookupError):
+        call(lambda _: gate.wait(), True)
+    assert call(lambda _: 1, False) == 1
+    assert shadow.counts.kinds == {"control_failed": 1, "compared": 1}, "another thread took its place"
+
+
+async def _awaiting(shadow: Any, *args: Any) -> Any:
+    return await shadow(*args)
 
 
 def test_a_publish_function_that_hangs_holds_up_neither_callers_nor_other_comparisons(

@@ -113,13 +113,17 @@ def test_a_guard_serves_the_controls_error_when_both_fail_and_blames_nobody(
 ) -> None:
     error = ValueError("the control's")
 
+    calls = []
+
     def control(tokens: int) -> int:
+        calls.append(tokens)
         raise error
 
     shadow = house.shadow(serve="candidate", score=equality(), beside=beside)
     with pytest.raises(ValueError, match="the control's") as caught:
         way.call(shadow, control, raises, 2)
     assert caught.value is error
+    assert calls == [2], "once"
     assert caught.value.__context__ is None, "the candidate's error is not in the control's traceback"
     assert shadow.counts["control_failed"] == 1
     assert house.report.verdict == "inconclusive"
