@@ -36,7 +36,8 @@ class Pool(BeginsAgain):
 
     def begin_again(self) -> None:
         """Have no threads and no work."""
-        self._lock = threading.Lock()
+        # Taken again by the thread that has it, where a finalizer or a signal handler of the host's calls in between.
+        self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
         self._watch = threading.Condition(self._lock)

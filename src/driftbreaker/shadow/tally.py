@@ -27,7 +27,8 @@ class Tally(BeginsAgain):
 
     def begin_again(self) -> None:
         """Take a lock that no thread of another process holds."""
-        self._lock = threading.Lock()
+        # Taken again by the thread that has it, where a finalizer or a signal handler of the host's calls in between.
+        self._lock = threading.RLock()
 
     def add(self, kind: ComparisonKind, verdict: Verdict | None = None) -> None:
         """Count one comparison."""
