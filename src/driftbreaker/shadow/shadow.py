@@ -35,7 +35,7 @@ class Shadow:
     """Runs a candidate beside its control, and reports how far their answers lie apart.
 
         shadow = Shadow(board, reporter, "pricing", score=relative_delta())
-        price = shadow(price_v1, price_v2, order)  # the control's answer
+        price = shadow(old_price, new_price, order)  # the control's answer
 
     - `board`: a switchboard; while the breaker `name` is open, the candidate is not called at all.
     - `reporter`: is told of every comparison, and judges its score by the settings of the name.
@@ -145,7 +145,7 @@ class Shadow:
     def against(self, candidate: Callable[P, object]) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Return a decorator of the control: each of its calls is one of the two.
 
-            @shadow.against(price_v2)
+            @shadow.against(new_price)
             def price(order): ...
 
         Name, signature and types stay the control's. Raises InvalidArgumentError for two that do not go together.
@@ -299,8 +299,10 @@ class Shadow:
 def guard(board: Gates, reporter: Reports, name: str, **options: Unpack[GuardOptions]) -> Shadow:
     """Make a `Shadow` that serves the candidate, and falls back on the control where it fails or the breaker is open.
 
-    guarded = guard(board, reporter, "pricing", budget=0.5)
-    price = guarded(price_v1, price_v2, order)
+        guarded = guard(board, reporter, "pricing", budget=0.5)
+        price = guarded(old_price, new_price, order)
+
+    The options are those of `Shadow`, but for `serve`.
     """
     return Shadow(board, reporter, name, serve="candidate", **options)
 
