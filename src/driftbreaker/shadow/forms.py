@@ -20,10 +20,13 @@ def is_awaited(control: Callable[..., Any], candidate: Callable[..., Any]) -> bo
     Asked with every call, and so of the flags first. Raises InvalidArgumentError for what cannot be compared.
     """
     try:
-        if not (control.__code__.co_flags | candidate.__code__.co_flags) & _ODD:
-            return False
+        mine, others = control.__code__.co_flags, candidate.__code__.co_flags
     except AttributeError:  # no plain functions
-        pass
+        return _is_awaited(control, candidate)
+    if not (mine | others) & _ODD:
+        return False
+    if mine & _COROUTINE and not (mine | others) & _GENERATORS:
+        return True
     return _is_awaited(control, candidate)
 
 
