@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .relay import Pass, Relay
     from .reporter import Reporter, ReporterCounts
     from .settings import AlertSettings, BreakerSettings
+    from .shadow import Answer, Comparison, ComparisonKind, Shadow, guard
     from .snapshot import Basis, Board, Handle, Outage
     from .tables import Tables
     from .webhook import Webhook
@@ -45,6 +46,7 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Alertmanager",
+    "Answer",
     "AsyncCircuitBreaker",
     "AsyncRelay",
     "AsyncReporter",
@@ -58,6 +60,8 @@ __all__ = [
     "Channel",
     "CircuitBreaker",
     "Clock",
+    "Comparison",
+    "ComparisonKind",
     "ContendedError",
     "DriftbreakerError",
     "Event",
@@ -78,6 +82,7 @@ __all__ = [
     "ReporterCounts",
     "Result",
     "Severity",
+    "Shadow",
     "Status",
     "Switchboard",
     "Tables",
@@ -86,6 +91,7 @@ __all__ = [
     "Webhook",
     "WrongSessionError",
     "__version__",
+    "guard",
     "listen",
     "metadata",
 ]
@@ -95,6 +101,7 @@ if not TYPE_CHECKING:
         "Alert": "alerts",
         "AlertSettings": "settings",
         "Alertmanager": "alertmanager",
+        "Answer": "shadow",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
         "AsyncReporter": "aio",
@@ -107,6 +114,8 @@ if not TYPE_CHECKING:
         "Channel": "alerts",
         "CircuitBreaker": "breaker",
         "Clock": "clock",
+        "Comparison": "shadow",
+        "ComparisonKind": "shadow",
         "Event": "hooks",
         "Handle": "snapshot",
         "HistoryEntry": "model",
@@ -121,10 +130,12 @@ if not TYPE_CHECKING:
         "ReporterCounts": "reporter",
         "Result": "alerts",
         "Severity": "model",
+        "Shadow": "shadow",
         "Status": "model",
         "Switchboard": "refresh",
         "Tables": "tables",
         "Webhook": "webhook",
+        "guard": "shadow",
         "listen": "hooks",
     }
 
