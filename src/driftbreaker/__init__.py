@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .relay import Pass, Relay
     from .reporter import Reporter, ReporterCounts
     from .settings import AlertSettings, BreakerSettings
+    from .shadow import Answer, Comparison, ComparisonKind, Shadow, guard
     from .snapshot import Basis, Board, Handle, Outage
     from .tables import Tables
     from .webhook import Webhook
@@ -45,6 +46,7 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Alertmanager",
+    "Answer",
     "AsyncCircuitBreaker",
     "AsyncRelay",
     "AsyncSwitchboard",
@@ -57,6 +59,8 @@ __all__ = [
     "Channel",
     "CircuitBreaker",
     "Clock",
+    "Comparison",
+    "ComparisonKind",
     "ContendedError",
     "DriftbreakerError",
     "Event",
@@ -76,6 +80,7 @@ __all__ = [
     "ReporterCounts",
     "Result",
     "Severity",
+    "Shadow",
     "Status",
     "Switchboard",
     "Tables",
@@ -84,6 +89,7 @@ __all__ = [
     "Webhook",
     "WrongSessionError",
     "__version__",
+    "guard",
     "listen",
     "metadata",
 ]
@@ -93,6 +99,7 @@ if not TYPE_CHECKING:
         "Alert": "alerts",
         "AlertSettings": "settings",
         "Alertmanager": "alertmanager",
+        "Answer": "shadow",
         "AsyncCircuitBreaker": "aio",
         "AsyncRelay": "aio",
         "AsyncSwitchboard": "aio",
@@ -104,6 +111,8 @@ if not TYPE_CHECKING:
         "Channel": "alerts",
         "CircuitBreaker": "breaker",
         "Clock": "clock",
+        "Comparison": "shadow",
+        "ComparisonKind": "shadow",
         "Event": "hooks",
         "Handle": "snapshot",
         "HistoryEntry": "model",
@@ -117,10 +126,12 @@ if not TYPE_CHECKING:
         "ReporterCounts": "reporter",
         "Result": "alerts",
         "Severity": "model",
+        "Shadow": "shadow",
         "Status": "model",
         "Switchboard": "refresh",
         "Tables": "tables",
         "Webhook": "webhook",
+        "guard": "shadow",
         "listen": "hooks",
     }
 

@@ -9,10 +9,13 @@ from .postgres import PostgresServer, available_versions, postgres_server
 if TYPE_CHECKING:
     from .board import AsyncMemorySwitchboard, MemorySwitchboard
     from .overriding import override
+    from .reports import MemoryReport, MemoryReporter
 
 __all__ = [
     "AsyncMemorySwitchboard",
     "ManualClock",
+    "MemoryReport",
+    "MemoryReporter",
     "MemorySwitchboard",
     "PostgresFailed",
     "PostgresNotFound",
@@ -23,7 +26,13 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _HOMES = {"AsyncMemorySwitchboard": "board", "MemorySwitchboard": "board", "override": "overriding"}
+    _HOMES = {
+        "AsyncMemorySwitchboard": "board",
+        "MemoryReport": "reports",
+        "MemoryReporter": "reports",
+        "MemorySwitchboard": "board",
+        "override": "overriding",
+    }
 
     def __getattr__(name):
         from importlib import import_module

@@ -1,0 +1,117 @@
+"""One admitted call, on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from .comparison import Answer, ComparisonKind, Side, Why
+from .contained import is_the_users
+
+Function = Callable[..., Any]
+
+
+class Call:
+    """What one call may do, and how far it has come.
+
+    - `alone`: whether the control serves and nothing else is done, and `kind` what that is called.
+    - `done`, `value`: whether the caller has an answer, and which; `answer`: the same with its seconds, for later.
+    - `began`: whether the one that serves was called. `error`: what the control raised, where that is its caller's.
+    - `candidate`: what it answered where it was to serve and could not.
+
+    Plain attributes, set without a call, so that an answer survives whatever breaks around it.
+    """
+
+    __slots__ = (
+        "alone",
+        "answer",
+        "args",
+        "began",
+        "candidate",
+        "compares",
+        "done",
+        "error",
+        "generation",
+        "key",
+        "kind",
+        "kwargs",
+        "own_args",
+        "own_kwargs",
+        "schema_checked",
+        "schema_failed",
+        "scope",
+        "served",
+        "started",
+        "value",
+        "why",
+    )
+
+    def __init__(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        scope: str,
+        generation: int | None,
+        key: str | None,
+        served: Side,
+        why: Why,
+        *,
+        compares: bool,
+    ) -> None:
+        self.args = self.own_args = args
+        self.kwargs = self.own_kwargs = kwargs
+        self.scope = scope
+        self.generation = generation
+        self.key = key
+        self.served = served
+        self.why = why
+        self.compares = compares
+        self.alone = self.began = self.done = self.schema_checked = self.schema_failed = False
+        self.answer: Answer | None = None
+        self.candidate: Answer | None = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.kind: ComparisonKind | None = None
+        self.started = 0.0
+
+    def arguments(self, side: Side) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return what a side is called with: the candidate may have arguments of its own."""
+        return (self.args, self.kwargs) if side == "control" else (self.own_args, self.own_kwargs)
+
+    def begin(self) -> None:
+        """Note that the one that serves is called now."""
+        self.began = True
+        self.started = perf_counter()
+
+    def answered(self) -> Answer:
+        """Return the answer of the one that served."""
+        return Answer(self.value, None, perf_counter() - self.started)
+
+    def hand_over(self, why: Why) -> None:
+        """Let the control serve in the candidate's stead."""
+        self.served = "control"
+        self.why = why
+
+    def stand_back(self, why: Why, kind: ComparisonKind | None = None) -> Call:
+        """Let the control serve alone."""
+        self.hand_over(why)
+        self.alone = True
+        self.kind = kind
+        return self
+
+    def sides(self, served: Answer | None, beside: Answer | None) -> tuple[Answer | None, Answer | None]:
+        """Return the answers as control's and candidate's."""
+        return (served, beside or self.candidate) if self.served == "control" else (beside, served)
+
+
+def attempt(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    """Call a function and return what it answered or raised; only the user's Ctrl-C goes on to the caller."""
+    started = perf_counter()
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        return Answer(None, error, perf_counter() - started)
+    return Answer(value, None, perf_counter() - started)

@@ -1,0 +1,123 @@
+"""Drives flows for plain functions: in the caller's thread, and in threads of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import CoroutineType
+from typing import Any
+
+from .call import Call, Function, attempt
+from .comparison import Answer, Comparison, ComparisonKind, Side
+from .core import Core
+from .flow import Ask, flow_of
+from .jobs import Job, Waiting
+from .pool import Pool
+
+
+class Functions:
+    """Runs the calls of one shadow where control and candidate are functions."""
+
+    def __init__(self, core: Core, pool: Pool) -> None:
+        self._core = core
+        self._pool = pool
+
+    def run(self, call: Call, control: Function, candidate: Function) -> Comparison:
+        """Run an admitted call; raise what the one that serves raises."""
+        drive = _Drive(self._core, self._pool, call, {"control": control, "candidate": candidate})
+        flow = flow_of(self._core, call)
+        try:
+            ask, side = next(flow)
+            while True:
+                back = drive.step(ask, side)
+                try:
+                    ask, side = flow.send(back)
+                except StopIteration as ended:
+                    comparison: Comparison = ended.value
+                    break
+        finally:
+            drive.forget()
+        if call.error is not None:
+            raise call.error
+        return comparison
+
+
+class _Drive:
+    """One call's run."""
+
+    def __init__(self, core: Core, pool: Pool, call: Call, functions: dict[Side, Function]) -> None:
+        self._core = core
+        self._pool = pool
+        self._call = call
+        self._functions = functions
+        self._started: Waiting | None = None
+        # A candidate whose budget is enforced cannot run in the thread that has to serve without it.
+        self._is_enforced = core.options.serve == "candidate" and core.options.beside != "inline"
+
+    def step(self, ask: Ask, side: Side) -> Any:
+        """Do what a flow asks for."""
+        if ask is Ask.SERVE:
+            return self._serve(side)
+        if ask is Ask.START:
+            return self._start(side)
+        if ask is Ask.WAIT:
+            return self._wait()
+        if ask is Ask.LATER:
+            return self._later(side)
+        if ask is Ask.RUN and side == "candidate" and self._is_enforced:
+            return self._wait() if self._start(side) else None
+        return self._attempt(side)()
+
+    def forget(self) -> None:
+        """Let nobody wait for what was started."""
+        if self._started is not None and self._started.job.claim():
+            self._pool.lose(self._started.job)
+
+    def _serve(self, side: Side) -> Answer:
+        call = self._call
+        args, kwargs = call.arguments(side)
+        call.begin()
+        try:
+            call.value = self._functions[side](*args, **kwargs)
+        except BaseException as error:
+            self._core.serving_failed(call, error)
+            raise
+        call.done = True
+        return call.answered()
+
+    def _attempt(self, side: Side) -> Callable[[], Answer]:
+        args, kwargs = self._call.arguments(side)
+        return partial(attempted, self._functions[side], args, kwargs)
+
+    def _start(self, side: Side) -> bool:
+        waiting = Waiting(self._attempt(side))
+        if not self._pool.submit(waiting.job):
+            return False
+        self._started = waiting
+        return True
+
+    def _wait(self) -> Answer | None:
+        waiting, budget = self._started, self._core.options.budget
+        return None if waiting is None else waiting.wait(budget, self._pool.lose)
+
+    def _later(self, side: Side) -> bool:
+        call, core = self._call, self._core
+        served = call.answer
+
+        def settle(answer: Answer) -> None:
+            core.settle(call, *call.sides(served, answer))
+
+        def skip() -> None:
+            core.settle(call, *call.sides(served, None), ComparisonKind.SKIPPED)
+
+        return self._pool.submit(Job(self._attempt(side), settle, core.options.budget, skip))
+
+
+def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    """Call a function for what it answers or raises; a coroutine is no answer."""
+    answer = attempt(function, args, kwargs)
+    if isinstance(answer.value, CoroutineType):
+        answer.value.close()  # it would warn that nobody awaited it
+        error = TypeError("a function that is no coroutine function answered with a coroutine")
+        return Answer(None, error, answer.seconds)
+    return answer

@@ -1,0 +1,240 @@
+"""A few threads of our own, made when they are needed and gone when they are not.
+
+Daemons, for a candidate that hangs must not hang the exit as well; and no executor of the standard library, whose
+threads are joined there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from ..checks import check_seconds
+from ..forks import forget_forks, tell_of_forks
+from .contained import OwnThread
+from .jobs import Job
+
+_logger = logging.getLogger("driftbreaker")
+#: How much work may wait for a thread.
+BACKLOG = 256
+#: After how many seconds without work a thread ends.
+IDLE = 5.0
+
+
+class Pool:
+    """Threads for one shadow: at most `size` that work, and as many again in the place of such as hang."""
+
+    def __init__(self, name: str, size: int, budget: float) -> None:
+        self._name = name
+        self._budget = budget
+        self._size = size
+        self._closed = False
+        self._begin_again()
+        tell_of_forks(self)
+
+    def _begin_again(self) -> None:
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._quiet = threading.Condition(self._lock)
+        self._watch = threading.Condition(self._lock)
+        self._queue: deque[Job] = deque()
+        self._running: dict[Job, threading.Thread] = {}
+        self._threads: set[threading.Thread] = set()
+        self._watcher: threading.Thread | None = None
+        self._idle = self._lost = 0
+        self._dozes = False
+
+    # For those who have work.
+
+    def submit(self, job: Job) -> bool:
+        """Take a job, soon to be begun; return False where there is no room for it."""
+        with self._lock:
+            if self._closed or len(self._queue) >= BACKLOG or not self._has_hands():
+                return False
+            self._queue.append(job)
+            self._work.notify()
+            if job.budget is not None:
+                self._wake_watcher()
+            return True
+
+    def lose(self, job: Job) -> None:
+        """Count on a job no more: nobody waits for it, or it takes too long."""
+        with self._lock:
+            if job in self._queue:
+                self._queue.remove(job)
+            elif job in self._running and not job.lost:
+                self._lose(job)
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether there is anything to wait for."""
+        return bool(self._threads or self._watcher)
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until nothing is under way but what hangs; return whether it came to that."""
+        end = time.monotonic() + check_seconds(timeout, "timeout", 0.0)
+        with self._lock:
+            while self._queue or any(not job.lost for job in self._running):
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._quiet.wait(left)
+            return True
+
+    def close(self, timeout: float) -> None:
+        """Take no more work, finish what is under way, and end the threads, within `timeout` seconds."""
+        end = time.monotonic() + check_seconds(timeout, "timeout", 0.0)
+        self._closed = True
+        self.drain(timeout)
+        with self._lock:
+            dropped = self._drop_all()
+            waited_for = self._threads - {thread for job, thread in self._running.items() if job.lost}
+            self._work.notify_all()
+            self._watch.notify_all()
+        for job in dropped:
+            job.dropped()
+        for thread in (*waited_for, *filter(None, [self._watcher])):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, end - time.monotonic()))
+        forget_forks(self)
+
+    # Forks.
+
+    def before_fork(self) -> None:
+        """Nothing has to be waited for: the child begins again, and the parent goes on."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin again: the threads are not there, and what they had to do the parent does."""
+        self._begin_again()
+
+    # Threads. All with the lock held, but for what runs in them.
+
+    def _has_hands(self) -> bool:
+        """Return whether somebody will take one more job; start a thread where that is due."""
+        working = len(self._threads) - self._lost
+        if self._idle <= len(self._queue) and working < self._size and len(self._threads) < 2 * self._size:
+            working += self._hire()
+        return working > 0
+
+    def _hire(self) -> bool:
+        thread = self._started(self._serve, str(len(self._threads)))
+        if thread is not None:
+            self._threads.add(thread)
+        return thread is not None
+
+    def _started(self, target: Callable[[], None], what: str) -> threading.Thread | None:
+        name = f"driftbreaker-shadow-{self._name}-{what}"
+        thread = OwnThread(target=target, name=name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # no more threads are to be had, or the interpreter ends
+            return None
+        return thread
+
+    def _wake_watcher(self) -> None:
+        if self._watcher is None:
+            self._watcher = self._started(self._watch_over, "watcher")
+        elif self._dozes:
+            self._watch.notify()
+
+    def _serve(self) -> None:
+        while True:
+            with self._lock:
+                job = self._next()
+                if job is None:
+                    self._threads.discard(threading.current_thread())
+                    return
+                job.begin()
+                self._running[job] = threading.current_thread()
+            try:
+                job.run()
+            except BaseException:
+                _logger.exception("driftbreaker: shadow %r: a comparison broke", self._name)
+            with self._lock:
+                self._end(job)
+            del job
+
+    def _next(self) -> Job | None:
+        """Return the next job, once there is one; None where this thread is not needed any more."""
+        end = time.monotonic() + IDLE
+        while not self._queue:
+            left = end - time.monotonic()
+            if self._closed or left <= 0 or len(self._threads) - self._lost > self._size:
+                return None
+            self._idle += 1
+            try:
+                self._work.wait(left)
+            finally:
+                self._idle -= 1
+        return self._queue.popleft()
+
+    def _end(self, job: Job) -> None:
+        self._running.pop(job, None)
+        self._lost -= job.lost
+        if not self._queue:
+            self._quiet.notify_all()
+
+    def _lose(self, job: Job) -> None:
+        job.lost = True
+        job.deadline = None
+        self._lost += 1
+        if self._queue and not self._has_hands():
+            for left in self._drop_all():  # nobody would ever come for it
+                left.dropped()
+        self._quiet.notify_all()
+
+    def _drop_all(self) -> list[Job]:
+        dropped = [*self._queue]
+        self._queue.clear()
+        return dropped
+
+    # The watcher: it finds out what is late.
+
+    def _watch_over(self) -> None:
+        while True:
+            with self._lock:
+                late = self._late(time.monotonic())
+                if not late and not self._rest():
+                    self._watcher = None
+                    return
+            for job in late:
+                job.run()
+
+    def _late(self, now: float) -> list[Job]:
+        """Lose what is late; return the news of it that no worker is left to hand on."""
+        left = []
+        for job in [job for job in self._running if job.deadline is not None and job.deadline <= now]:
+            if job.claim():
+                self._lose(job)
+                if self._has_hands():
+                    self._queue.appendleft(job.late())
+                    self._work.notify()
+                else:
+                    left.append(job.late())
+            elif job.handing_on:
+                self._lose(job)
+            else:  # it was done in time: what judges it has as long again
+                job.handing_on = True
+                job.deadline = now + self._budget
+        return left
+
+    def _rest(self) -> bool:
+        """Wait until something may be late; return False where nothing came for long."""
+        now = time.monotonic()
+        deadlines = [job.deadline for job in self._running if job.deadline is not None]
+        if deadlines or self._queue:
+            # What begins meanwhile has its whole budget before it: nobody has to wake this thread.
+            self._watch.wait(max(0.0, min([now + self._budget, *deadlines]) - now))
+            return True
+        if self._closed:
+            return False
+        self._dozes = True
+        woken = self._watch.wait(IDLE)
+        self._dozes = False
+        return woken
