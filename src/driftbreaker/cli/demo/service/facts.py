@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from driftbreaker import BreakerSettings
+    from driftbreaker.cli.demo.estimators import PriceChange
     from driftbreaker.cli.demo.request import Request
     from driftbreaker.cli.demo.service.workers import Worker
 
@@ -45,6 +46,7 @@ class ServiceTrip:
     number: int
     of_model: int
     request: Request
+    change: PriceChange
     worker: Worker
     incident: dict[str, Any]
     stops: tuple[Stop, ...]

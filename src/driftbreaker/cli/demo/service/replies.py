@@ -27,6 +27,4 @@ class Reply:
     def of(cls, data: dict[str, Any]) -> Reply:
         """Read what a worker sent."""
         tripped = data["tripped"]
-        return cls(
-            data["served_by"], data["decided"], data["score"], None if tripped is None else Tripped(**tripped)
-        )
+        return cls(data["served_by"], data["decided"], data["score"], None if tripped is None else Tripped(**tripped))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from driftbreaker import CircuitBreaker
 from driftbreaker.cli.demo import stream
+from driftbreaker.cli.demo.estimators import price_changes
 from driftbreaker.cli.demo.service.facts import ModelTraffic, ServiceFacts, ServiceTrip, Stop
 from driftbreaker.cli.demo.service.traffic import Served, Traffic
 from driftbreaker.cli.demo.service.workers import started
@@ -81,6 +82,7 @@ def _trip(tripping: Served, served: list[Served], workers: list[Worker]) -> Serv
         number=tripping.turn.place,
         of_model=sum(each.turn.place <= tripping.turn.place and not each.turn.again for each in own),
         request=request,
+        change=price_changes([(request.provider, request.model)], stream.FIRST_DAY, request.at.date())[-1],
         worker=tripping.worker,
         incident=tripped.incident,
         stops=tuple(_stop(worker, tripped.committed, own) for worker in workers),

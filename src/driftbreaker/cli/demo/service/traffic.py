@@ -121,4 +121,4 @@ def _ask(client: httpx2.Client, worker: Worker, turn: Turn) -> Reply:
         answer.raise_for_status()
         return Reply.of(answer.json())
     except httpx2.HTTPError as error:
-        raise DemoError(f"worker {worker.number} did not answer: {error or type(error).__name__}") from None
+        raise DemoError(f"worker {worker.number} did not answer: {str(error) or type(error).__name__}") from None

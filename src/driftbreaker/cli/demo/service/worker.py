@@ -1,4 +1,4 @@
-"""One worker process: ``python -m driftbreaker.cli.demo.service.worker``, told by its stdin what to do and when to end."""
+"""One worker process, ``python -m driftbreaker.cli.demo.service.worker``: its stdin says what to do and when to end."""
 
 from __future__ import annotations
 
