@@ -1,4 +1,4 @@
-"""Two tables of what language models cost: June's, which bills today, and July's, which is to replace it."""
+"""Two tables of what language models cost: February's, which bills today, and April's, which is to replace it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from enum import StrEnum
 class Model(StrEnum):
     """What a request may ask for; few enough to have a breaker each."""
 
-    GPT_41 = "gpt-4.1"
-    O3 = "o3"
-    SONNET = "claude-sonnet-4"
-    GEMINI = "gemini-2.5-pro"
+    GPT_4O = "gpt-4o"
+    SONNET = "claude-3-5-sonnet"
+    GEMINI = "gemini-1.5-pro"
+    MISTRAL = "mistral-small-latest"
 
 
 Table = dict[Model, tuple[Decimal, Decimal]]
 
-# US dollars per million input and output tokens, as the providers published them. On 2025-06-11 one of them changed.
-JUNE: Table = {
-    Model.GPT_41: (Decimal("2"), Decimal("8")),
-    Model.O3: (Decimal("10"), Decimal("40")),
+# US dollars per million input and output tokens, as published in 2025. In March one of them changed.
+FEBRUARY: Table = {
+    Model.GPT_4O: (Decimal("2.50"), Decimal("10")),
     Model.SONNET: (Decimal("3"), Decimal("15")),
-    Model.GEMINI: (Decimal("1.25"), Decimal("10")),
+    Model.GEMINI: (Decimal("1.25"), Decimal("5")),
+    Model.MISTRAL: (Decimal("1"), Decimal("3")),
 }
-JULY: Table = JUNE | {Model.O3: (Decimal("2"), Decimal("8"))}
+APRIL: Table = FEBRUARY | {Model.MISTRAL: (Decimal("0.10"), Decimal("0.30"))}
 
 MTOK = Decimal(1_000_000)
 
@@ -35,11 +35,11 @@ def price(table: Table, model: Model, input_tokens: int, output_tokens: int) -> 
     return (input_tokens * per_input + output_tokens * per_output) / MTOK
 
 
-def june(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
+def february(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
     """Price by V1, the control."""
-    return price(JUNE, model, input_tokens, output_tokens)
+    return price(FEBRUARY, model, input_tokens, output_tokens)
 
 
-def july(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
+def april(model: Model, input_tokens: int, output_tokens: int) -> Decimal:
     """Price by V2, the candidate."""
-    return price(JULY, model, input_tokens, output_tokens)
+    return price(APRIL, model, input_tokens, output_tokens)

@@ -1,4 +1,4 @@
-"""The service's database: its own table beside the breakers'. `python -m examples.costsim.tables` makes what is missing."""
+"""The service's database: its own table beside the breakers'. ``python -m costsim.tables`` makes what is missing."""
 
 from __future__ import annotations
 
