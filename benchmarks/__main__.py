@@ -12,11 +12,11 @@ from sqlalchemy import create_engine
 
 from driftbreaker.testing import PostgresServer, postgres_server
 
-from . import boards, contention, hot, loop, propagation, relay, scale, statements
+from . import boards, contention, hot, loop, propagation, relay, scale, shadow, statements
 from .propagation import Delays
 from .rounds import Result, noise
 
-PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay")
+PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay", "shadow")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
@@ -100,9 +100,20 @@ def show_relay(url: str) -> None:
         print(f"  {name:44} p50 {percentiles[49]:8.1f}   p99 {percentiles[98]:8.1f}")
 
 
-def main(parts: tuple[str, ...]) -> None:
-    """Run the parts and print them."""
-    print(f"noise of this machine (third quartile over first of one busy loop): {noise():.2f}")
+def show_shadow() -> None:
+    """Print what comparing costs, and how much of it is more than the caller would have run anyway."""
+    rare, compared = shadow.not_sampled(), shadow.sampled()
+    show("a call that is not compared", rare, "ns")
+    print(f"  added at most: {max(shadow.added(rare).values()):.2f} µs   promise ≤ {shadow.NOT_SAMPLED:g}")
+    show("a call that is compared inline, reported to nobody", compared)
+    for name, cost in shadow.added(compared).items():
+        print(f"  added to both by {name:44} {cost:6.1f} µs")
+    print(f"  promise of shadow(…) ≤ {shadow.SAMPLED:g} µs; missing: {shadow.INSTALL}")
+    show("where the other runs elsewhere", shadow.elsewhere())
+
+
+def show_databases(parts: tuple[str, ...]) -> None:
+    """Print the parts that run on a throwaway PostgreSQL and a SQLite file."""
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
         if "hot" in parts:
             show_hot(server.url(server.create_database()))
@@ -139,6 +150,15 @@ def main(parts: tuple[str, ...]) -> None:
         engine.dispose()
         if "relay" in parts:
             show_relay(prepared(server.url(server.create_database())))
+
+
+def main(parts: tuple[str, ...]) -> None:
+    """Run the parts and print them; what needs no database first."""
+    print(f"noise of this machine (third quartile over first of one busy loop): {noise():.2f}")
+    if "shadow" in parts:
+        show_shadow()
+    if set(parts) - {"shadow"}:
+        show_databases(parts)
 
 
 if __name__ == "__main__":

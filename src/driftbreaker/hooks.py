@@ -15,7 +15,7 @@ _listeners: list[Callable[[Event], object]] = []
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to a breaker: ``kind`` is a `Change`'s value, or ``"warning"``."""
+    """Something that happened to a breaker: ``kind`` is a `Change`'s value, ``"warning"``, or ``"shadow_expired"``."""
 
     kind: str
     name: str

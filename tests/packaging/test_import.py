@@ -46,6 +46,20 @@ def test_channels_need_no_database_library() -> None:
     assert not loaded_after("from driftbreaker import IncidentFiles") & {"sqlalchemy", "httpx2"}
 
 
+def test_comparing_functions_needs_no_database_library_and_no_event_loop() -> None:
+    program = (
+        "from driftbreaker import Shadow\n"
+        "class Board:\n"
+        "    is_open, generation = False, 0\n"
+        "    def handle(self, name, scope=''): return self\n"
+        "    def report(self, *args, **keywords): pass\n"
+        "    report_schema_error = use = report\n"
+        "with Shadow(Board(), Board(), 'pricing') as shadow: shadow(int, int)"
+    )
+    assert not loaded_after(program) & {"sqlalchemy", "asyncio", "greenlet", "httpx2"}
+    assert "sqlalchemy" not in loaded_after("from driftbreaker.testing import MemoryReporter")
+
+
 @pytest.mark.parametrize("program", ["from driftbreaker import CircuitBreaker", "import driftbreaker.costsim"])
 def test_the_sync_door_reaches_neither_the_async_one_nor_greenlet(program: str) -> None:
     loaded = loaded_after(f"{program}\nimport sys; assert 'driftbreaker.aio' not in sys.modules")

@@ -19,6 +19,7 @@ DOORS = (
     "driftbreaker.costsim",
     "driftbreaker.costsim.circuit_breaker",
     "driftbreaker.scores",
+    "driftbreaker.shadow",
     "driftbreaker.testing",
 )
 REWRITE = "DRIFTBREAKER_WRITE_SNAPSHOT"

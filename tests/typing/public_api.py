@@ -22,18 +22,21 @@ from driftbreaker import (
     Cadence,
     Channel,
     CircuitBreaker,
+    Comparison,
     Handle,
     HistoryEntry,
     Incident,
     IncidentFiles,
     Outcome,
+    Shadow,
     Switchboard,
     Webhook,
     costsim,
+    guard,
 )
 from driftbreaker.contrib.fastapi import breaker, lifespan
 from driftbreaker.scores import equality, field_by_field, measure, relative_delta
-from driftbreaker.testing import AsyncMemorySwitchboard, MemorySwitchboard, override
+from driftbreaker.testing import AsyncMemorySwitchboard, MemoryReporter, MemorySwitchboard, override
 
 
 def joined(session: Session, until: datetime) -> None:
@@ -130,3 +133,32 @@ async def tested() -> None:
     assert_type(board.wait_until("pricing", 1), bool)
     assert_type(await AsyncMemorySwitchboard().wait_until("pricing", 1), bool)
     board.set("pricing", True)  # pyright: ignore[reportCallIssue]
+
+
+def price(order: int, *, currency: str = "USD") -> Decimal:
+    return Decimal(order)
+
+
+def candidate(order: int, *, currency: str = "USD") -> float:
+    return float(order)
+
+
+async def awaited(order: int, *, currency: str = "USD") -> Decimal:
+    return Decimal(order)
+
+
+async def shadows(switchboard: Switchboard) -> None:
+    shadow = Shadow(switchboard, MemoryReporter(), "pricing", score=relative_delta(), serve="auto", beside="thread")
+    assert_type(guard(MemorySwitchboard(), MemoryReporter(), "pricing", budget=0.5), Shadow)
+    assert_type(shadow(price, candidate, 1, currency="EUR"), Decimal)
+    assert_type(await shadow(awaited, candidate, 1), Decimal)
+    assert_type(shadow.compare(price, candidate, 1), Comparison)
+    assert_type(await shadow.compare(awaited, awaited, 1), Comparison)
+    decorated = shadow.against(candidate)(price)
+    assert_type(decorated(1, currency="EUR"), Decimal)
+    assert_type(await shadow.against(candidate)(awaited)(1), Decimal)
+    shadow(price, candidate, "1")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    shadow(price, candidate)  # pyright: ignore[reportCallIssue]
+    decorated("1")  # pyright: ignore[reportArgumentType]
+    guard(switchboard, MemoryReporter(), "pricing", serve="control")  # pyright: ignore[reportCallIssue]
+    Shadow(switchboard, MemoryReporter(), "pricing", beside="later")  # pyright: ignore[reportArgumentType]

@@ -308,3 +308,39 @@ def test_a_floor_must_be_a_number_of_zero_or_more(floor: Any) -> None:
 def test_the_score_beside_zero_cannot_be_good(zero: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="zero"):
         relative_delta(zero=zero)
+
+
+ORDINARY = st.one_of(
+    FLOATS,
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+)
+
+
+@given(ORDINARY, ORDINARY, st.one_of(st.just(0), st.integers(0, 10**6), st.decimals(0, 1000, places=6)))
+@example(1.0, 1.2, 0)
+@example(0.0, 1e-300, 0)
+@example(1e-9, 1.0, 0)
+@example(5, 5.0000000000005, 0)
+@example(Decimal("1e-40"), Decimal("1e40"), Decimal("1e-40"))
+def test_ordinary_numbers_score_as_they_do_by_fractions(control: Any, candidate: Any, floor: Any) -> None:
+    assert relative_delta(floor=floor)(control, candidate) == by_fractions(control, candidate, Fraction(floor))
+
+
+def by_fractions(control: Any, candidate: Any, floor: Fraction) -> float:
+    """The definition, written out."""
+
+    def read(answer: Any) -> Fraction:
+        return Fraction(Decimal(repr(answer))) if isinstance(answer, float) else Fraction(answer)
+
+    one, other = read(control), read(candidate)
+    least = max(abs(one), floor)
+    if not least:
+        return MAX_SCORE if other else 0.0
+    value = abs(other - one) / least
+    if value >= MAX_SCORE:
+        return MAX_SCORE
+    if isinstance(control, float) or isinstance(candidate, float):
+        return float(round(value, 12 - (len(str(math.floor(value))) if value >= 1 else 0)))
+    return max(float(value), math.ulp(0.0)) if value else 0.0

@@ -10,6 +10,7 @@ from ..checks import check_threshold_score
 from ..errors import InvalidArgumentError, Unusable, UnusableScoreError
 from .exact import Amount, read
 from .measuring import MAX_SCORE, as_score
+from .quick import Ratio, relative
 
 Number = int | float | Decimal | Fraction
 
@@ -27,13 +28,20 @@ def relative_delta(*, floor: Number = 0, zero: float | None = MAX_SCORE) -> Call
     The function raises UnusableScoreError of kind `not_a_number` (text, truth values), `not_finite` or `too_large`.
     """
     least, at_zero = _floor(floor), None if zero is None else _at_zero(zero)
+    whole = Ratio(least.numerator, least.denominator)
 
     def score(control: Amount, candidate: Amount) -> float:
         if not (control.value or least):
             return _beside_zero(candidate, at_zero)
         return _ratio(control, candidate, max(abs(control.value), least))
 
-    return _between_numbers(score)
+    closely = _between_numbers(score)
+
+    def of_answers(control: object, candidate: object) -> float:
+        quickly = relative(control, candidate, whole)
+        return closely(control, candidate) if quickly is None else quickly
+
+    return of_answers
 
 
 def symmetric_delta(*, floor: Number = 0) -> Callable[[object, object], float]:

@@ -54,12 +54,18 @@ def as_score(value: Fraction, *, exact: bool) -> float:
     if value >= MAX_SCORE:
         return MAX_SCORE
     if not exact:
-        return float(round(value, _DIGITS - _whole_digits(value)))
+        return as_rounded(value.numerator, value.denominator)
     return max(float(value), math.ulp(0.0)) if value else 0.0
 
 
-def _whole_digits(value: Fraction) -> int:
-    return len(str(math.floor(value))) if value >= 1 else 0
+def as_rounded(numerator: int, denominator: int) -> float:
+    """Return a ratio >= 0 rounded to 12 decimal places, above 1 to 12 significant digits; halves to even."""
+    places = _DIGITS - (len(str(numerator // denominator)) if numerator >= denominator else 0)
+    scale: int = 10**places
+    rounded, rest = divmod(numerator * scale, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and rounded % 2):
+        rounded += 1
+    return rounded / scale
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,7 @@ from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Side
 from .contained import is_the_users
 from .core import Core
 from .flow import Ask, flow_of
+from .forked import BeginsAgain
 from .forms import is_coroutine_function
 from .functions import attempted
 from .jobs import Job
@@ -21,12 +22,16 @@ from .pool import BACKLOG, Pool
 T = TypeVar("T")
 
 
-class Coroutines:
+class Coroutines(BeginsAgain):
     """Runs the calls of one shadow where the control is a coroutine function."""
 
     def __init__(self, core: Core, pool: Pool) -> None:
         self.core = core
         self._pool = pool
+        super().__init__()
+
+    def begin_again(self) -> None:
+        """Hold no tasks."""
         # Loops hold their tasks weakly.
         self._tasks: set[asyncio.Future[Any]] = set()
         self._waiting = 0

@@ -61,11 +61,12 @@ class Job:
 
 
 class Waiting:
-    """Somebody's wait for a job that was handed to a pool."""
+    """Somebody's wait for a job that is handed to a pool now."""
 
-    __slots__ = ("_answer", "_ready", "job")
+    __slots__ = ("_answer", "_began", "_ready", "job")
 
     def __init__(self, work: Callable[[], Answer]) -> None:
+        self._began = time.perf_counter()
         self._answer: Answer | None = None
         self._ready = threading.Lock()
         self._ready.acquire()
@@ -75,16 +76,19 @@ class Waiting:
         self._answer = answer
         self._ready.release()
 
-    def wait(self, seconds: float, lose: Callable[[Job], None]) -> Answer | None:
+    def wait(self, budget: float, lose: Callable[[Job], None]) -> Answer | None:
         """Return the answer, or that it was late; None where it never began.
 
-        `lose`: told of a job that nobody waits for any more.
+        `budget`: the seconds that it has, what passed before this included. `lose`: told of a job that nobody waits for
+        any more.
         """
-        if not self._ready.acquire(timeout=max(seconds, 0.0)) and self.job.claim():
+        left = budget - (time.perf_counter() - self._began)
+        if not self._ready.acquire(timeout=max(left, 0.0)) and self.job.claim():
             lose(self.job)
             if not self.job.begun:
                 return None
-            return Answer(None, OutOfTimeError(f"took longer than {seconds:g} s"), seconds)
+            seconds = time.perf_counter() - self._began
+            return Answer(None, OutOfTimeError(f"took longer than {budget:g} s"), seconds)
         if self._answer is None:
             self._ready.acquire()  # it is being handed over
         return self._answer

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..checks import check_seconds
-from ..forks import forget_forks, tell_of_forks
 from .contained import OwnThread
+from .forked import BeginsAgain
 from .jobs import Job
 
 _logger = logging.getLogger("driftbreaker")
@@ -24,7 +24,7 @@ BACKLOG = 256
 IDLE = 5.0
 
 
-class Pool:
+class Pool(BeginsAgain):
     """Threads for one shadow: at most `size` that work, and as many again in the place of such as hang."""
 
     def __init__(self, name: str, size: int, budget: float) -> None:
@@ -32,11 +32,12 @@ class Pool:
         self._budget = budget
         self._size = size
         self._closed = False
-        self._begin_again()
-        tell_of_forks(self)
+        super().__init__()
 
-    def _begin_again(self) -> None:
-        self._lock = threading.Lock()
+    def begin_again(self) -> None:
+        """Have no threads and no work."""
+        # Taken again by the thread that has it, where a finalizer or a signal handler of the host's calls in between.
+        self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
         self._watch = threading.Condition(self._lock)
@@ -99,19 +100,6 @@ class Pool:
         for thread in (*waited_for, *filter(None, [self._watcher])):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
-        forget_forks(self)
-
-    # Forks.
-
-    def before_fork(self) -> None:
-        """Nothing has to be waited for: the child begins again, and the parent goes on."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
-        """Begin again: the threads are not there, and what they had to do the parent does."""
-        self._begin_again()
 
     # Threads. All with the lock held, but for what runs in them.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from ..checks import check_key, check_seconds, looks
 from ..errors import InvalidArgumentError
-from ..forks import forget_forks, tell_of_forks
 from .admission import Admission
 from .call import Call, Function
 from .comparison import Answer, Comparison, Counts
@@ -77,7 +76,6 @@ class Shadow:
         self._coroutines: Coroutines | None = None
         self._is_auto = checked.serve == "auto"
         self._isolates = checked.isolate is not False
-        tell_of_forks(self)
 
     @property
     def name(self) -> str:
@@ -274,7 +272,6 @@ class Shadow:
         check_seconds(timeout, "timeout", 0.0)
         self._admission.end()
         self._pool.close(timeout)
-        forget_forks(self)
 
     async def adrain(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  the same argument as the other door's
         """Wait for the comparisons of this event loop and those in threads; see `drain`."""
@@ -285,7 +282,6 @@ class Shadow:
         check_seconds(timeout, "timeout", 0.0)
         self._admission.end()
         await (self._coroutines or self._load()).close(timeout)
-        forget_forks(self)
 
     def __enter__(self) -> Shadow:
         return self
@@ -298,19 +294,6 @@ class Shadow:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    # Forks.
-
-    def before_fork(self) -> None:
-        """Nothing has to be waited for."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
-        """Take locks that no thread of the parent holds, and leave what is under way to it."""
-        self._tally.after_fork()
-        self._coroutines = None
 
 
 def guard(board: Gates, reporter: Reports, name: str, **options: Unpack[GuardOptions]) -> Shadow:

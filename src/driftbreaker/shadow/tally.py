@@ -7,11 +7,12 @@ import threading
 
 from ..model import Verdict
 from .comparison import ComparisonKind, Counts
+from .forked import BeginsAgain
 
 _logger = logging.getLogger("driftbreaker")
 
 
-class Tally:
+class Tally(BeginsAgain):
     """The counts of one shadow; every thread may add to them."""
 
     def __init__(self, name: str) -> None:
@@ -22,11 +23,12 @@ class Tally:
         self._warned: set[str] = set()
         #: Counted without a call: it happens where there is neither stack nor memory left for one.
         self.broken = 0
-        self.after_fork()
+        super().__init__()
 
-    def after_fork(self) -> None:
+    def begin_again(self) -> None:
         """Take a lock that no thread of another process holds."""
-        self._lock = threading.Lock()
+        # Taken again by the thread that has it, where a finalizer or a signal handler of the host's calls in between.
+        self._lock = threading.RLock()
 
     def add(self, kind: ComparisonKind, verdict: Verdict | None = None) -> None:
         """Count one comparison."""

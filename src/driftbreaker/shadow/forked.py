@@ -1,0 +1,27 @@
+"""What begins again in a forked child."""
+
+from __future__ import annotations
+
+from ..forks import tell_of_forks
+
+
+class BeginsAgain:
+    """Has locks, threads or tasks, of which a child has only copies that nobody will ever release or end."""
+
+    def __init__(self) -> None:
+        self.begin_again()
+        tell_of_forks(self)
+
+    def begin_again(self) -> None:
+        """Make new ones."""
+        raise NotImplementedError
+
+    def before_fork(self) -> None:
+        """Nothing has to be waited for: the parent goes on with what is under way."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Leave to the parent what is under way there."""
+        self.begin_again()
