@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from itertools import islice
 from pathlib import Path
 from random import Random
+from statistics import median, quantiles
 from xml.etree import ElementTree
 
 import pytest
@@ -84,3 +86,11 @@ def test_the_formulas_are_what_chance_does() -> None:
             assert sum(each <= number for each in counted) / 4_000 == pytest.approx(by(chances(0.3), number), abs=0.024)
     assert sum(in_a_row) / 4_000 == pytest.approx(mean_in_a_row(0.3), rel=0.05)
     assert list(islice(chances_in_a_row(1.0), 3)) == [0, 0, 1]
+
+
+def test_medians_of_eight_runs_scatter_as_the_page_says() -> None:
+    chances = list(islice(chances_in_a_row(0.1), 20_000))
+    rng = Random(1)
+    medians = [median(bisect_left(chances, rng.random()) + 1 for _ in range(8)) for _ in range(4_000)]
+    lower, _, upper = quantiles(medians, n=4)
+    assert (lower, upper) == (pytest.approx(570, abs=10), pytest.approx(1050, abs=20))

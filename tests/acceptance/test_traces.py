@@ -225,7 +225,7 @@ if DATA:
         assert opened(sessions, change) == ["", change.model, *STEADY], "open is open for all"
 
     def test_unscoped_half_of_all_runs_take_longer_than_770_observations() -> None:
-        """743, a median of eight runs, is as good as any: half of such medians lie between 558 and 1,074."""
+        """743 was the median of eight runs; a quarter of such medians lies below 570, and another above 1,050."""
         runs = [expected(change, 0.1, seed, scoped=False) for change in noticed() for seed in range(4)]
         waited = [number for number in runs if number is not None]
         assert len(waited) == len(runs) == 131 * 4

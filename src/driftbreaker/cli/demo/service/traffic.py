@@ -121,4 +121,5 @@ def _ask(client: httpx2.Client, worker: Worker, turn: Turn) -> Reply:
         answer.raise_for_status()
         return Reply.of(answer.json())
     except httpx2.HTTPError as error:
-        raise DemoError(f"worker {worker.number} did not answer: {str(error) or type(error).__name__}") from None
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise DemoError(f"worker {worker.number} did not answer: {said}") from None
