@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -114,7 +115,7 @@ def test_screen_tells_the_story_in_order(screen: str) -> None:
     for part in story:
         assert part in screen[place:], part
         place = screen.index(part, place) + len(part)
-    assert screen.count("(it tripped)") == 2
+    assert len(re.findall(r"worker [12] .* here ", screen)) == 2
 
 
 def test_screen_fits_eighty_columns(screen: str) -> None:
@@ -130,9 +131,9 @@ def test_a_model_that_drifts_is_turned_off_alone_and_by_the_third_of_its_request
     assert sum(row["requests"] for row in models.values()) == document["traffic"]["requests"] == 600
     assert all(row["served_by_control"] == 0 for row in models.values() if not row["open"])
     assert [trip["model"] for trip in document["trips"]] == [MISTRAL, LUNA]
-    # Two clients deal one stream: neighbours may overtake each other, and no more.
-    assert abs(document["trips"][0]["request"] - 123) <= 3
-    assert abs(document["trips"][1]["request"] - 429) <= 3
+    # The third bad one of the stream, or, where a client was held up with one, a later one; never an earlier.
+    for trip, third in zip(document["trips"], (123, 429), strict=True):
+        assert third <= trip["request"] <= third + 60
     for trip in document["trips"]:
         row = models[trip["model"]]
         assert row["served_by_control"] > 0
@@ -145,6 +146,9 @@ def test_each_worker_hears_of_each_trip(document: Any) -> None:
     for trip in document["trips"]:
         assert [stop["worker"] for stop in trip["stops"]] == numbers
         assert trip["worker"] in numbers
+        # All that the model was served until the commit; the other client's request may have been under way.
+        before = sum(stop["served_by_candidate_before"] for stop in trip["stops"])
+        assert abs(before - trip["request_of_model"]) <= 1
         # A poll a second; the rest is what a busy machine needs.
         assert all(stop["after_seconds"] < 5 for stop in trip["stops"])
 

@@ -60,8 +60,9 @@ def _trip(trip: ServiceTrip) -> dict[str, Any]:
         "stops": [
             {
                 "worker": each.worker.number,
+                "served_by_candidate_before": each.before,
+                "served_by_candidate_meanwhile": each.meanwhile,
                 "after_seconds": round(each.after_seconds, 6),
-                "served_by_candidate": each.by_candidate,
             }
             for each in trip.stops
         ],

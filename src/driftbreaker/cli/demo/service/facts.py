@@ -32,11 +32,12 @@ class ModelTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One worker's first answer by the control after a commit, and how many the candidate still gave before it."""
+    """One worker's answers around a commit: the candidate's before it and after it, and the control's first."""
 
     worker: Worker
+    before: int
+    meanwhile: int
     after_seconds: float
-    by_candidate: int
 
 
 @dataclass(frozen=True, slots=True)

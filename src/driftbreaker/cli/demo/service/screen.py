@@ -69,17 +69,15 @@ def _trip(number: int, trip: ServiceTrip) -> Iterator[str]:
     yield f"   Tripped by request {trip.number:,} ({when}), the {_nth(trip.of_model)} for this model."
     yield f"   {plain(incident['reason'])}"
     yield f"   Incident {incident['id']} ({incident['severity']})"
-    yield f"   {'':<10}{'process':<10}{'first V1 after the COMMIT':<28}V2 until then"
+    yield f"   {'':<10}{'process':>9}{'V2 before':>12}   {'COMMIT':<8}{'V2 meanwhile':>12}{'first V1 after':>18}"
     for stop in trip.stops:
         yield _stop(stop, tripped=stop.worker is trip.worker)
 
 
 def _stop(stop: Stop, *, tripped: bool) -> str:
+    name, here = f"worker {stop.worker.number}", "here" if tripped else ""
     after = f"{stop.after_seconds * 1000:,.0f} ms"
-    answers = "no answer" if stop.by_candidate == 0 else f"{stop.by_candidate:,} answers"
-    answers = "1 answer" if stop.by_candidate == 1 else answers
-    name = f"worker {stop.worker.number}"
-    return f"   {name:<10}{stop.worker.pid:<10}{after:<28}{answers}{'   (it tripped)' if tripped else ''}"
+    return f"   {name:<10}{stop.worker.pid:>9}{stop.before:>12,}   {here:<8}{stop.meanwhile:>12,}{after:>18}"
 
 
 def _nth(number: int) -> str:

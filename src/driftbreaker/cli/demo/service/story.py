@@ -92,6 +92,7 @@ def _trip(tripping: Served, served: list[Served], workers: list[Worker]) -> Serv
 def _stop(worker: Worker, committed: float, own: list[Served]) -> Stop:
     replies = [each.reply for each in own if each.worker is worker]
     first = min(reply.decided for reply in replies if reply.served_by == "control")
-    late = sum(reply.served_by == "candidate" and reply.decided > committed for reply in replies)
+    by_candidate = [reply.decided for reply in replies if reply.served_by == "candidate"]
+    meanwhile = sum(decided > committed for decided in by_candidate)
     # The commit is timed when it has returned: news of it may be a hair quicker.
-    return Stop(worker, max(first - committed, 0.0), late)
+    return Stop(worker, len(by_candidate) - meanwhile, meanwhile, max(first - committed, 0.0))
