@@ -273,7 +273,7 @@ def test_no_more_threads_than_workers(house: House) -> None:
     assert shadow.counts["compared"] == 50
 
 
-def test_after_closing_calls_go_on_uncompared(house: House, way: Any) -> None:
+def test_after_closing_calls_go_on_uncompared(house: House, way: Any, caplog: pytest.LogCaptureFixture) -> None:
     needs_thread = way is WAYS["mixed"]
     for serve, answer in (("control", 1), ("auto", 1 if needs_thread else 2), ("candidate", 2)):
         shadow = house.shadow(serve=serve, beside="inline")
@@ -281,6 +281,7 @@ def test_after_closing_calls_go_on_uncompared(house: House, way: Any) -> None:
         if serve != "candidate" or not needs_thread:
             assert way.call(shadow, lambda: 1, lambda: 2) == answer
     assert house.reports == []
+    assert caplog.records == [], "that it was closed is no news"
 
 
 def test_closing_waits_no_longer_than_it_is_told(house: House, gate: threading.Event) -> None:
@@ -354,3 +355,25 @@ def test_a_finalizer_that_calls_in_between_locks_nobody_out(house: House) -> Non
         assert shadow.counts.kinds == {}
     assert shadow.drain()
     assert shadow.counts["compared"] == 1
+
+
+def test_a_candidate_that_is_late_is_cancelled_before_the_control_serves(house: House) -> None:
+    order = []
+
+    async def candidate() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            order.append("candidate ended")
+
+    async def control() -> int:
+        await asyncio.sleep(0.01)
+        order.append("control served")
+        return 1
+
+    async def main() -> None:
+        shadow = house.shadow(serve="candidate", budget=0.1)
+        assert await shadow(control, candidate) == 1
+
+    asyncio.run(main())
+    assert order == ["candidate ended", "control served"]

@@ -38,6 +38,8 @@ def measure(score: ScoreFunction, control: object, candidate: object) -> float:
         raise
     except Exception as error:
         raise UnusableScoreError(f"the score function raised {type(error).__name__}", Unusable.FAILED) from error
+    if type(value) is float and 0.0 <= value < math.inf:  # as almost all are
+        return value
     try:
         return check_score(value, "the score")
     except InvalidArgumentError as error:

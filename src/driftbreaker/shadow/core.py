@@ -24,7 +24,9 @@ from .tally import Tally
 
 Judged = tuple[ComparisonKind, float | None, Verdict]
 
-_BAD, _INCONCLUSIVE = Verdict.BAD, Verdict.INCONCLUSIVE
+# Members of an enum cost more to look up than a name of the module, and this is a hot path.
+_GOOD, _BAD, _INCONCLUSIVE = Verdict.GOOD, Verdict.BAD, Verdict.INCONCLUSIVE
+_COMPARED = ComparisonKind.COMPARED
 #: What is counted and told to nobody: nothing ran, or nobody is left to tell.
 _QUIET = (ComparisonKind.SKIPPED, ComparisonKind.NO_SCOPE, ComparisonKind.ABANDONED)
 
@@ -128,7 +130,7 @@ class Core:
         if candidate.error is not None or candidate.seconds > self.options.budget:
             return ComparisonKind.TIMED_OUT, None, _BAD
         if self.options.score is None:
-            return ComparisonKind.COMPARED, 0.0, Verdict.GOOD
+            return _COMPARED, 0.0, _GOOD
         if control is None:
             return ComparisonKind.SKIPPED, None, _INCONCLUSIVE
         return self._scored(self.options.score, control.value, candidate.value)
@@ -145,7 +147,7 @@ class Core:
                 raise
             self.tally.warn_once("score", "its score function raised", error)
         else:
-            return ComparisonKind.COMPARED, value, judge(value, self._threshold)
+            return _COMPARED, value, judge(value, self._threshold)
         return ComparisonKind.SCORE_FAILED, None, _INCONCLUSIVE
 
     def _comparison(
@@ -172,7 +174,7 @@ class Core:
 
     def _tell(self, comparison: Comparison) -> None:
         try:
-            self._report(comparison, None if comparison.verdict is Verdict.GOOD else self._details(comparison))
+            self._report(comparison, None if comparison.verdict is _GOOD else self._details(comparison))
         except BaseException as error:
             if is_the_users(error):
                 raise
@@ -182,7 +184,7 @@ class Core:
 
     def _report(self, pair: Comparison, details: Mapping[str, Any] | None) -> None:
         report = self._reporter.report
-        if pair.kind is ComparisonKind.COMPARED:
+        if pair.kind is _COMPARED:
             report(self.name, pair.score, scope=pair.scope, generation=pair.generation, details=details)
         elif pair.kind is ComparisonKind.SCHEMA_ERROR:
             self._reporter.report_schema_error(self.name, scope=pair.scope, generation=pair.generation, details=details)

@@ -12,7 +12,7 @@ from .call import Call, Function
 from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Side, Why
 from .contained import is_the_users
 from .core import Core
-from .flow import Ask, flow_of
+from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .forked import BeginsAgain
 from .forms import is_coroutine_function
 from .functions import attempted
@@ -99,7 +99,7 @@ class Coroutines(BeginsAgain):
         core, served = self.core, call.answer
         drive = _Drive(self, call, {side: function})
         try:
-            answer = await drive.step(Ask.RUN, side)
+            answer = await drive.step(RUN, side)
             kind = ComparisonKind.SKIPPED if answer is None else None
             core.settle(call, *call.sides(served, answer), kind)
         except asyncio.CancelledError:
@@ -169,16 +169,16 @@ class _Drive:
 
     async def step(self, ask: Ask, side: Side) -> Any:
         """Do what a flow asks for."""
-        if ask is Ask.SERVE:
+        if ask is SERVE:
             return await self._serve(side)
-        if ask is Ask.TRY:
+        if ask is TRY:
             return await _attempt(self._functions[side], *self._call.arguments(side))
-        if ask is Ask.WAIT:
+        if ask is WAIT:
             return await self._wait()
-        if ask is Ask.LATER:
+        if ask is LATER:
             return self._home.later(self._call, side, self._functions[side])
         self._started = self._home.begin(self._functions[side], *self._call.arguments(side))
-        if ask is Ask.START:
+        if ask is START:
             return self._started is not None
         return await self._wait() if self._started is not None else None
 

@@ -33,6 +33,9 @@ class Ask(Enum):
     LATER = 5
 
 
+# Members of an enum cost more to look up than a name of the module, and this is a hot path.
+SERVE, TRY, RUN, START, WAIT, LATER = Ask
+
 Step = tuple[Ask, Side]
 Flow = Generator[Step, Any, Comparison]
 
@@ -48,8 +51,8 @@ def direct(core: Core, call: Call) -> Flow:
     other: Side = "candidate" if first == "control" else "control"
     # Without a score a candidate that serves needs no control: that it answered is all there is to say.
     beside = core.options.beside if call.compares and (first == "control" or core.options.score) else ""
-    room = (yield Ask.START, other) if beside == "thread" else True
-    served = yield Ask.SERVE, first
+    room = (yield START, other) if beside == "thread" else True
+    served = yield SERVE, first
     if call.served != first:  # there was no thread for it
         return core.settle(call, served, None, ComparisonKind.SKIPPED)
     if not call.compares:
@@ -64,11 +67,11 @@ def guarded(core: Core, call: Call) -> Flow:
     together = bool(call.compares and core.options.score and core.options.beside == "thread")
     control = None
     if together:
-        room = yield Ask.START, "candidate"
-        control = yield Ask.TRY, "control"
-        answer = (yield Ask.WAIT, "candidate") if room else None
+        room = yield START, "candidate"
+        control = yield TRY, "control"
+        answer = (yield WAIT, "candidate") if room else None
     else:
-        answer = yield Ask.RUN, "candidate"
+        answer = yield RUN, "candidate"
     answer = core.checked(call, answer) if answer is not None else None
     why = core.why_not(call, answer)
     if answer is not None and why is None:
@@ -92,7 +95,7 @@ def _fallen_back(core: Core, call: Call, answer: Answer | None, control: Answer 
     """Serve the control's answer, and note what became of the candidate."""
     call.candidate = answer
     if control is None:
-        control = yield Ask.SERVE, "control"
+        control = yield SERVE, "control"
     elif control.error is None:
         call.value, call.done = control.value, True
     if not call.compares:
@@ -109,10 +112,10 @@ def _compared(core: Core, call: Call, served: Answer, other: Side, room: object)
     answer = None
     if beside == "background":
         call.answer = served
-        if (yield Ask.LATER, other):
+        if (yield LATER, other):
             return core.unjudged(call, served)
     elif room:
-        answer = yield (Ask.WAIT if beside == "thread" else Ask.RUN), other
+        answer = yield (WAIT if beside == "thread" else RUN), other
     if answer is None:
         return core.settle(call, *call.sides(served, None), ComparisonKind.SKIPPED)
     return core.settle(call, *call.sides(served, answer))

@@ -10,7 +10,7 @@ from typing import Any
 from .call import Call, Function, attempt
 from .comparison import Answer, Comparison, ComparisonKind, Side
 from .core import Core
-from .flow import Ask, flow_of
+from .flow import LATER, RUN, SERVE, START, WAIT, Ask, flow_of
 from .jobs import Job, Waiting
 from .pool import Pool
 
@@ -56,17 +56,17 @@ class _Drive:
 
     def step(self, ask: Ask, side: Side) -> Any:
         """Do what a flow asks for."""
-        if ask is Ask.SERVE:
+        if ask is SERVE:
             return self._serve(side)
-        if ask is Ask.START:
+        if ask is START:
             return self._start(side)
-        if ask is Ask.WAIT:
+        if ask is WAIT:
             return self._wait()
-        if ask is Ask.LATER:
+        if ask is LATER:
             return self._later(side)
-        if ask is Ask.RUN and side == "candidate" and self._is_enforced:
+        if ask is RUN and side == "candidate" and self._is_enforced:
             return self._wait() if self._start(side) else None
-        return self._attempt(side)()
+        return attempted(self._functions[side], *self._call.arguments(side))
 
     def forget(self) -> None:
         """Let nobody wait for what was started."""
