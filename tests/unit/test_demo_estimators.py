@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from driftbreaker import UnusableScoreError
 from driftbreaker.cli.demo.estimators import Estimator, Price, PriceChange, price_changes, relative_delta
 from driftbreaker.cli.demo.request import Request
 
@@ -36,11 +37,11 @@ def test_a_charge_where_the_control_is_free_scores_one_and_never_infinity() -> N
     assert relative_delta(Decimal(0), Decimal("0.000001")) == 1.0
 
 
-@pytest.mark.parametrize("cost", ["-0.01", "NaN", "Infinity"])
+@pytest.mark.parametrize("cost", ["NaN", "Infinity"])
 def test_a_cost_that_is_none_is_refused(cost: str) -> None:
-    with pytest.raises(ValueError, match="a cost must be finite and >= 0, got"):
+    with pytest.raises(UnusableScoreError):
         relative_delta(Decimal(1), Decimal(cost))
-    with pytest.raises(ValueError, match="a cost must be finite and >= 0, got"):
+    with pytest.raises(UnusableScoreError):
         relative_delta(Decimal(cost), Decimal(1))
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from genai_prices import Usage, calc_price
 
+from driftbreaker import scores
 from driftbreaker.cli.demo.request import Request
 
 # Few enough tokens to stay in the first tier of every model, many enough to keep the price's digits.
@@ -14,19 +15,8 @@ _SAMPLE_TOKENS = 1_000
 _MTOK = Decimal(1_000_000)
 
 
-def relative_delta(control: Decimal, candidate: Decimal) -> float:
-    """Return |candidate - control| / control, the drift score of one pair of costs.
-
-    Two costs of zero agree: 0.0. A candidate that charges where the control is free has no finite ratio;
-    it scores 1.0, as far from the control as a free candidate is from a control that charges.
-    Raises ValueError for a cost that is negative or not finite.
-    """
-    for cost in (control, candidate):
-        if not cost.is_finite() or cost < 0:
-            raise ValueError(f"a cost must be finite and >= 0, got {cost}")
-    if control == 0:
-        return 0.0 if candidate == 0 else 1.0
-    return float(abs(candidate - control) / control)
+# A candidate that charges where the control is free lies as far away as a free one does from a control that charges.
+relative_delta = scores.relative_delta(zero=1.0)
 
 
 @dataclass(frozen=True, slots=True)

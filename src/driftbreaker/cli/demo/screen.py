@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from driftbreaker.cli.demo.estimators import PriceChange
     from driftbreaker.cli.demo.facts import Facts, Look, Trip
 
-_ON = click.style("● V2 ON · serving V2", fg="green", bold=True)
-_OFF = click.style("■ V2 OFF · serving V1", fg="red", bold=True)
+ON = click.style("● V2 ON · serving V2", fg="green", bold=True)
+OFF = click.style("■ V2 OFF · serving V1", fg="red", bold=True)
 _PAGE_ON = click.style("page: firing", fg="red")
 _PAGE_OFF = click.style("page: resolved", fg="green")
 _MARKS = {
@@ -77,11 +77,11 @@ def _introduction(facts: Facts) -> Iterator[str]:
 def _traffic(facts: Facts) -> Iterator[str]:
     each = requests_per_mark(facts.fortnights)
     shared = "" if each == 1 else f"; a mark is the worst of {each}"
-    yield f"{_act(1)}{_ON}   {len(facts.result.steps)} requests, each in a transaction of its own{shared}"
+    yield f"{act(1)}{ON}   {len(facts.result.steps)} requests, each in a transaction of its own{shared}"
     for row in facts.fortnights:
         tape = "".join(_MARKS[mark] for mark in row.shortened(each))
         padding = " " * (44 - len(row.shortened(each)))
-        notes = [_change(change) for change in facts.changes if row.first_day <= change.day <= row.last_day]
+        notes = [shown(change) for change in facts.changes if row.first_day <= change.day <= row.last_day]
         yield f"   {row.first_day:%b %d}  {tape}{padding}{notes[0] if notes else ''}".rstrip()
         for note in notes[1:]:
             yield " " * 55 + note
@@ -99,7 +99,8 @@ def _legend(threshold: float) -> list[tuple[Mark, str]]:
     ]
 
 
-def _change(change: PriceChange) -> str:
+def shown(change: PriceChange) -> str:
+    """Return a change of a price on one line."""
     before, after = (f"{_usd(p.input_usd)}/{_usd(p.output_usd)}" for p in (change.before, change.after))
     return f"{change.day:%m-%d} {change.model} {before} → {after}"
 
@@ -107,11 +108,11 @@ def _change(change: PriceChange) -> str:
 def _trip(facts: Facts) -> Iterator[str]:
     trip = facts.trip
     if trip is None:
-        yield f"{_act(2)}No trip in {len(facts.result.steps)} requests: try more of them, or another --seed."
+        yield f"{act(2)}No trip in {len(facts.result.steps)} requests: try more of them, or another --seed."
         return
     scores = ", ".join(f"{score:.2f}" for score in trip.scores)
     yield (
-        f"{_act(2)}{_OFF}   tripped at observation {trip.observation} ({trip.request.at:%Y-%m-%d %H:%M} UTC): {scores}"
+        f"{act(2)}{OFF}   tripped at observation {trip.observation} ({trip.request.at:%Y-%m-%d %H:%M} UTC): {scores}"
     )
     yield "   Written with the request's own row, in the application's transaction, by its one COMMIT:"
     yield f"     {'table':<30}{'written by':<18}{'seen before COMMIT':<22}seen after"
@@ -143,7 +144,7 @@ def _seen(look: Look, table: str) -> str:
 
 def _rollback(facts: Facts) -> Iterator[str]:
     after = facts.rollback.after
-    yield f"{_act(3)}ROLLBACK leaves no trace: another breaker tripped, then the application rolled back."
+    yield f"{act(3)}ROLLBACK leaves no trace: another breaker tripped, then the application rolled back."
     yield (
         f"   Rows left in those {len(after.rows)} tables: {sum(after.rows.values())}; "
         f"alerts waiting: {after.rows['driftbreaker_outbox']}; the breaker is {after.status}."
@@ -197,11 +198,12 @@ def _next(facts: Facts) -> Iterator[str]:
     yield "   driftbreaker demo --seed 1 --requests 2000   other traffic"
 
 
-def _state(act: int | None, *, is_open: bool, words: str) -> str:
-    return f"{'   ' if act is None else _act(act)}{_OFF if is_open else _ON}   {words}"
+def _state(number: int | None, *, is_open: bool, words: str) -> str:
+    return f"{'   ' if number is None else act(number)}{OFF if is_open else ON}   {words}"
 
 
-def _act(number: int) -> str:
+def act(number: int) -> str:
+    """Return what an act begins with."""
     return click.style(f"{number}  ", bold=True)
 
 
