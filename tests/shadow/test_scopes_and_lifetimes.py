@@ -38,7 +38,9 @@ def test_the_calls_own_keywords_may_be_called_anything(house: House, way: Any, b
 
 
 @pytest.mark.parametrize("serve", ["control", "candidate", "auto"])
-@pytest.mark.parametrize("scope", [None, 7, "x" * 201, "\0", ["list"], object()], ids=["none", "number", "long", "nul", "list", "object"])
+@pytest.mark.parametrize(
+    "scope", [None, 7, "x" * 201, "\0", ["list"], object()], ids=["none", "number", "long", "nul", "list", "object"]
+)
 def test_what_is_no_scope_leaves_the_control_alone(
     house: House, way: Any, serve: str, scope: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
