@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,11 @@ class AsyncReporter(ReportingDoor):
                 "an in-memory database has one connection, which a reporter's task must not share: await flush()"
             )
         if self._background is None:
-            self._background = _Background(self, self._flusher)
+            self._background = _Background(self._flush, self._flusher)
 
     async def flush(self) -> bool:
         """Write all that waits now; return whether all of it was written. Raises nothing."""
-        async with self._flushing:
-            return await self._flush()
+        return await self._flush()
 
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other reporter's
         """Flush and stop, waiting at most `timeout` seconds. What is left, and what comes later, is dropped."""
@@ -93,9 +93,14 @@ class AsyncReporter(ReportingDoor):
         else:
             self._warn_of_waiting()
 
-    async def _flush(self) -> bool:
+    async def _flush(self, *, due_only: bool = False) -> bool:
+        """Write all that waits, or but for what failed lately."""
+        async with self._flushing:
+            return await self._write_all(due_only=due_only)
+
+    async def _write_all(self, *, due_only: bool) -> bool:
         flusher = self._flusher
-        flusher.begin()
+        flusher.begin(due_only=due_only)
         while (chunk := flusher.next_chunk()) is not None:
             try:
                 await self._write(chunk)
@@ -115,6 +120,7 @@ class AsyncReporter(ReportingDoor):
         connection = await connect(self._engine, self._options.patience)
         try:
             await within(self._options.patience, connection, write)
+            chunk.committed = True
             await connection.close()
         except BaseException:
             await discard(connection)
@@ -138,8 +144,8 @@ class AsyncReporter(ReportingDoor):
 class _Background:
     """The task that flushes."""
 
-    def __init__(self, reporter: AsyncReporter, flusher: Flusher) -> None:
-        self._reporter = reporter
+    def __init__(self, flush: Callable[..., Awaitable[bool]], flusher: Flusher) -> None:
+        self._flush = flush
         self._flusher = flusher
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -172,13 +178,20 @@ class _Background:
         while not self._closing:
             await self._due.wait()
             await self._wait_for_more(time.monotonic())
-            try:
-                await self._reporter.flush()
-            except Exception:
-                # Nothing may end this task: reports would wait for ever.
-                _logger.exception("driftbreaker: a flush of the reporter failed")
+            if not self._closing:
+                await self._guarded(due_only=True)
             if not self._flusher.is_idle:
                 self._due.set()
+        if not self._flusher.is_idle:
+            # What was reported while the flush before was under way, too.
+            await self._guarded(due_only=False)
+
+    async def _guarded(self, *, due_only: bool) -> None:
+        try:
+            await self._flush(due_only=due_only)
+        except Exception:
+            # Nothing may end this task: reports would wait for ever.
+            _logger.exception("driftbreaker: a flush of the reporter failed")
 
     async def _wait_for_more(self, since: float) -> None:
         self._due.clear()
