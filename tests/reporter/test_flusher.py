@@ -114,7 +114,7 @@ def test_a_row_that_many_want_is_waited_for_longer_each_time_and_never_for_all_o
     scene.report("pricing")
     for _ in range(6):
         scene.flush(outcome)
-    assert waits == [1.0, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert waits == [1.0, 0.1, 0.2, 0.4, 0.8, 1.0]
 
 
 def test_while_only_those_wait_that_rest_it_sleeps_until_the_first_is_rested() -> None:

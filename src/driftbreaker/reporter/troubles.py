@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..model import Key
 
-SHORTEST_WAIT = 0.1
+SHORTEST_WAIT = 0.05
 LONGEST_WAIT = 2.0
 SHORTEST_REST = 0.2
 LONGEST_REST = 5.0
