@@ -326,6 +326,14 @@ def test_who_forgets_to_start_it_is_told(world: World, caplog: pytest.LogCapture
         assert caplog.text.count("the reporter is not started") == 1
 
 
+def test_who_closed_it_is_not_told_to_start_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    reporter = world.reporter(settings=SETTINGS)
+    reporter.close()
+    with caplog.at_level(logging.WARNING, "driftbreaker"):
+        reporter.report("pricing", BAD)
+    assert "not started" not in caplog.text
+
+
 def test_listeners_hear_what_was_flushed(world: World) -> None:
     with reporting(world) as reporter, told() as events:
         for _ in range(3):

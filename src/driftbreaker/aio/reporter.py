@@ -72,12 +72,12 @@ class AsyncReporter(ReportingDoor):
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other reporter's
         """Flush and stop, waiting at most `timeout` seconds. What is left, and what comes later, is dropped."""
         check_seconds(timeout, "timeout")
-        background, self._background = self._background, None
-        if background is not None:
-            await background.close(timeout)
+        if self._background is not None:
+            await self._background.close(timeout)
         else:
             await self.flush()
         self._flusher.close()
+        self._background = None
         await all_discarded(GRACE)
 
     async def __aenter__(self) -> AsyncReporter:

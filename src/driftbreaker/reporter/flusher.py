@@ -68,7 +68,7 @@ class Flusher:
         """Take one report. Waits for nothing: for no lock, let alone for a database."""
         self._raw.append(report)
         because = FULL if self.is_full else SOMETHING
-        if self._stirred < because:
+        if self._stirred < because and not self._closed:
             self._stirred = because
             self._stir()
         # Whoever flushes may be waiting for the database: memory must not grow meanwhile.

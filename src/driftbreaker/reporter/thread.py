@@ -80,16 +80,16 @@ class Reporter(ReportingDoor):
     def close(self, timeout: float = 10.0) -> None:
         """Flush and stop, waiting at most `timeout` seconds. What is left, and what comes later, is dropped."""
         check_seconds(timeout, "timeout")
-        background, self._background = self._background, None
-        if background is None and not (self._sender.in_memory or self._flusher.is_idle):
+        if self._background is None and not (self._sender.in_memory or self._flusher.is_idle):
             # The last flush may hang: only in a thread can it be left to itself.
             with suppress(RuntimeError):  # no more threads: the interpreter is about to exit
-                background = self._in_background()
-        if background is not None:
-            background.close(timeout)
+                self._background = self._in_background()
+        if self._background is not None:
+            self._background.close(timeout)
         else:
             self.flush()
         self._flusher.close()
+        self._background = None
 
     def __enter__(self) -> Reporter:
         self.start()
