@@ -19,7 +19,7 @@ from .boards import logged
 BAD, GOOD = 0.5, 0.1
 NEVER = BreakerSettings(failure_threshold=1_000_000)
 #: A call takes microseconds; what a busy machine adds is not what a database would.
-AT_ONCE = 0.25
+AT_ONCE = 0.5
 
 
 class Desk:
