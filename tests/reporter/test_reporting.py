@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from driftbreaker import (
     AsyncReporter,
@@ -294,6 +295,25 @@ def test_it_flushes_in_the_background_and_once_more_when_it_is_closed(world: Wor
         reporter.report("pricing", BAD)
 
     in_background(world, work, interval=0.05)
+    assert changes(world) == ["trip"]
+
+
+def test_what_is_reported_during_the_last_flush_but_one_is_written_too(world: World) -> None:
+    """A slow database is amid a flush when `close` is called: what was reported meanwhile came before that."""
+    begun = threading.Event()
+
+    def slow(*_: Any) -> None:
+        begun.set()
+        threading.Event().wait(0.2)
+
+    def work(reporter: Any, _written: Any) -> None:
+        reporter.report("pricing", GOOD)
+        assert begun.wait(10)
+        for _ in range(3):
+            reporter.report("pricing", BAD)
+
+    event.listen(world.sync_engine, "commit", slow)
+    in_background(world, work, interval=0.01)
     assert changes(world) == ["trip"]
 
 

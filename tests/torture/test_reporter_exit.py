@@ -194,27 +194,6 @@ def test_a_flush_by_hand_is_interrupted_after_its_patience(postgres: PostgresSer
             desk.assert_all_is_there()
 
 
-def test_what_came_during_the_last_flush_but_one_is_written_too(sqlite_url: str) -> None:
-    """A slow database is amid a flush when close is called: what was reported meanwhile came before that."""
-    from sqlalchemy import event
-
-    engine, begun = create_engine(sqlite_url), threading.Event()
-
-    def slow(*_: object) -> None:
-        begun.set()
-        time.sleep(0.3)
-
-    with reporting(engine, sqlite_url) as desk:
-        event.listen(engine, "commit", slow)
-        desk.report()
-        assert begun.wait(10)
-        desk.report(times=10)
-        desk.reporter.close()
-        assert desk.reporter.counts.flushed == 11
-        assert desk.failures() == {"pricing": 11}
-        assert not threads()
-
-
 DOOMED = """
 import random
 settings = {"pricing": NEVER, "search": BreakerSettings(failure_threshold=3)}

@@ -112,15 +112,15 @@ def test_memory_is_flat_while_the_server_is_away(server: RestartableServer, url:
             line.cut()
             sizes: list[int] = []
             tracemalloc.start()
-            for round_ in range(size(12, 200)):
-                for number in range(2_000):
+            for round_ in range(size(8, 200)):
+                for number in range(2_500):
                     desk.report(f"scope {round_} {number}")
                 desk.report(*NAMES, times=10)
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
             tracemalloc.stop()
             print(f"\n{[size // 1024 for size in sizes]} kB")
-            assert max(sizes[6:]) < 1.2 * max(sizes[:6]), "ten thousand names are remembered, and no more"
+            assert max(sizes[5:]) < 1.2 * max(sizes[:5]), "ten thousand names are remembered, and no more"
             line.heal()
             desk.assert_all_is_there()
 

@@ -153,6 +153,26 @@ def test_a_child_that_is_closed_or_was_never_started_is_no_trouble(desk: Desk) -
         assert child.leave() == 0
 
 
+def test_a_child_that_can_have_no_thread_flushes_at_its_end(desk: Desk) -> None:
+    """Reports raise nothing, whatever the machine is short of."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def work(_word: str) -> Any:
+        threading.Thread.start = refuse  # type: ignore[method-assign]
+        for _ in range(5):
+            desk.reporter.report("pricing", BAD)
+        waiting = desk.reporter.counts.waiting
+        desk.reporter.close()
+        return [waiting, desk.reporter.counts.flushed]
+
+    with children(1, work) as (child,):
+        assert child.ask("report") == [5, 5]
+        assert child.leave() == 0
+    assert desk.failures() == {"pricing": 5}
+
+
 def test_a_grandchild_is_a_child_like_any_other(desk: Desk) -> None:
     def work(_word: str) -> Any:
         desk.reporter.report("pricing", BAD)

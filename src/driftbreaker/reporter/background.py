@@ -77,8 +77,6 @@ class Background:
     def close(self, timeout: float) -> None:
         """Flush once more and end, within `timeout` seconds."""
         self._closing.set()
-        atexit.unregister(self._at_exit)
-        forget_forks(self)
         self._due.ring()
         thread, watch = self._thread, self._watch
         if thread is None:
@@ -94,6 +92,8 @@ class Background:
         if watch is not None:
             watch.end()
         self._sender.in_background = False
+        atexit.unregister(self._at_exit)
+        forget_forks(self)
 
     def before_fork(self) -> None:
         """The flush that is under way is waited for by whoever sends it."""
@@ -114,11 +114,14 @@ class Background:
         self._watch: Watch | None = None
 
     def _start(self) -> None:
-        if self._watch is None:
-            self._watch = Watch(self._look)
+        watch = Watch(self._look)
         thread = threading.Thread(target=self._serve, name="driftbreaker-reporter", daemon=True)
-        thread.start()
-        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            watch.end()
+            raise
+        self._thread, self._watch = thread, watch
         if _ends_without_atexit():
             util: Any = sys.modules["multiprocessing.util"]
             util.Finalize(None, self._at_exit, exitpriority=0)

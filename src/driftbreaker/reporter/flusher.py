@@ -115,8 +115,8 @@ class Flusher:
         with self._folding:
             resting = self._troubles.resting(now)
             due = len(self._raw) + self._pending.reports - self._pending.reports_of(resting)
-        if resting and not due:
-            return min(self._troubles.until(key) for key in resting) - now
+            if resting and not due:
+                return min(self._troubles.until(key) for key in resting) - now
         return 0.0 if due >= self._options.batch else max(0.0, since + self._options.interval - now)
 
     def begin(self, *, due_only: bool = False) -> None:
@@ -174,7 +174,8 @@ class Flusher:
             # One of them may be in the way of the others: each by itself, after all those that nobody is in the way of.
             self._chunks.extend(self._alone(each) for each in chunk.waiting)
         else:
-            self._troubles.failed(chunk.waiting[0].key, self._now())
+            with self._folding:
+                self._troubles.failed(chunk.waiting[0].key, self._now())
             self._put_back(chunk)
         if everything or self._now() >= self._until:
             self._put_back_all()
@@ -241,8 +242,9 @@ class Flusher:
 
     def _end(self) -> None:
         self._failures = self._failures + 1 if self._cut_off else 0
+        if self._cut_off:
+            self._retry_at = self._now() + back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random)
         if self._error is not None:
-            self._retry_at = self._now() + back_off(max(self._failures, 1), RETRY_BASE, RETRY_CAP, random.random)
             self._teller.failed(self._error)
         elif self._wrote and not self._troubles:
             self._teller.succeeded()

@@ -32,14 +32,16 @@ class Reporter(ReportingDoor):
     - `settings`: by name; names without any are judged by the defaults.
     - `interval`: seconds between the first report that waits and the flush.
     - `batch`: reports after which it is flushed sooner.
-    - `capacity`: how many minutes of breakers wait in memory at most, while the database cannot be had. One holds any
-      number of reports. Beyond it the oldest are dropped, and counted.
+    - `capacity`: how many minutes of breakers wait in memory at most, while the database cannot be had, beside as many
+      that are being written just then. One holds any number of reports. Beyond it the oldest are dropped, and counted.
     - `keep`: seconds after which what could not be written is no evidence any more: dropped, and counted.
-    - `patience`: seconds after which a flush that hangs is interrupted.
+    - `patience`: seconds after which a flush that hangs is interrupted. Only the driver can give up connecting: set its
+      own timeout, for psycopg ``connect_args={"connect_timeout": 5}``.
     - `tables`, `clock`, `notify`: as for `CircuitBreaker`.
 
-    While the database cannot be had it tries again with back-off, and nothing is raised to those who report. A batch
-    whose COMMIT lost its connection is not written again, for it may have been written: `counts` tells of it apart.
+    While the database cannot be had it tries again with back-off, and nothing is raised to those who report. While
+    somebody holds one breaker's row, that breaker is left alone for some seconds, and the others go on being written.
+    A batch whose COMMIT lost its connection is not written again, for it may have been: `counts` tells of it apart.
     Listeners (`listen`) hear of ``reporter_flushed``, ``reporter_dropped``, ``reporter_in_doubt``,
     ``reporter_failing`` and ``reporter_restored``, and of trips as always. Making one touches no database. Raises
     InvalidArgumentError for what cannot be.
