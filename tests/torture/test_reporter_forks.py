@@ -153,6 +153,30 @@ def test_a_child_that_is_closed_or_was_never_started_is_no_trouble(desk: Desk) -
         assert child.leave() == 0
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_who_flushes_by_hand_shares_no_connection_with_its_children(
+    request: pytest.FixtureRequest, database: str
+) -> None:
+    url = request.getfixturevalue(f"{database}_url")
+    with reporting(create_engine(url), url, started=False) as desk:
+        desk.report()
+        assert desk.reporter.flush()
+
+        def work(_word: str) -> Any:
+            desk.reporter.report("pricing", BAD)
+            return desk.reporter.flush()
+
+        with children(CHILDREN, work) as family:
+            for turn in range(5):
+                for child in family:
+                    child.tell("flush")
+                desk.report()
+                assert desk.reporter.flush(), turn
+                assert [child.answer() for child in family] == [True] * CHILDREN
+            assert [child.leave() for child in family] == [0] * CHILDREN
+        assert desk.failures() == {"pricing": 1 + 5 * (CHILDREN + 1)}
+
+
 def test_a_child_that_can_have_no_thread_flushes_at_its_end(desk: Desk) -> None:
     """Reports raise nothing, whatever the machine is short of."""
 

@@ -33,6 +33,7 @@ class Sender:
         self._patience = patience
         self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         self.in_background = False
+        self._used = False
         self._begin()
         tell_of_forks(self)
 
@@ -80,6 +81,7 @@ class Sender:
         return flusher.all_written
 
     def _write(self, chunk: Chunk) -> None:
+        self._used = True
         try:
             with Session(self._engine) as session:
                 with session.begin():
@@ -119,7 +121,7 @@ class Sender:
         """What waits is the parent's to write, and so are the connections."""
         self._begin()
         self._flusher.after_fork()
-        if self.in_background:
+        if self.in_background or self._used:  # by hand, too, connections of ours were left in the pool
             self._engine.dispose(close=False)
 
 
