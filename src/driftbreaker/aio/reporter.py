@@ -50,7 +50,8 @@ class AsyncReporter(ReportingDoor):
         self._flushing = asyncio.Lock()
         self._background: _Background | None = None
         super().__init__(checked_options(**options), self._wake)
-        tell_of_forks(self)
+        self._at_fork = _AtFork(self._after_fork)
+        tell_of_forks(self._at_fork)
 
     def start(self) -> None:
         """Flush in a task of the running event loop until `close`.
@@ -126,19 +127,30 @@ class AsyncReporter(ReportingDoor):
             await discard(connection)
             raise
 
-    def before_fork(self) -> None:
-        """Nothing to wait for: the flush that is under way is a task of the parent's."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
+    def _after_fork(self) -> None:
         """What waits is the parent's to write, and so are the task and the connections."""
         if self._background is not None:
             left_behind.append((self._background, self._flushing))
             self._background = None
         self._flushing = asyncio.Lock()
         self._flusher.after_fork()
+
+
+class _AtFork:
+    """Has a reporter begin again in a child: the flush that is under way is a task of the parent's."""
+
+    def __init__(self, begin_again: Callable[[], None]) -> None:
+        self._begin_again = begin_again
+
+    def before_fork(self) -> None:
+        """Nothing to wait for."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin again."""
+        self._begin_again()
 
 
 class _Background:
