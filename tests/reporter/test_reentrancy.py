@@ -42,9 +42,11 @@ class Intruder:
         if not getattr(self._amid, "reporting", False) and self.calls < self._most:
             self._amid.reporting = True
             self.places.add((file, frame.f_lineno))
-            self.reporter._flusher._stirred = NOT_YET  # so that each one rings
+            # So that each one rings, and whoever is interrupted does, too.
+            self.reporter._flusher._stirred = NOT_YET
             self.calls += 1
             self.reporter.report("pricing", BAD)
+            self.reporter._flusher._stirred = NOT_YET
             self._amid.reporting = False
         return self.trace
 
