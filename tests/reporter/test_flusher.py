@@ -230,14 +230,19 @@ def test_what_fails_after_the_commit_takes_nothing_back() -> None:
     scene.assert_counts_are_exact()
 
 
-def test_a_flush_that_was_left_in_its_midst_loses_nothing() -> None:
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+def test_a_flush_that_was_left_in_its_midst_loses_nothing(chunks: int) -> None:
     """A time limit's signal may be raised between any two steps of ours."""
     scene = Scene()
     for name in SIXTY:
         scene.report(name)
     scene.flusher.begin()
-    chunk = scene.flusher.next_chunk()
-    assert chunk is not None
+    for number in range(chunks):
+        chunk = scene.flusher.next_chunk()
+        assert chunk is not None
+        if number + 1 < chunks:
+            scene.written.commit(chunk)
+            scene.flusher.wrote(chunk)
     assert scene.flush()
     scene.assert_counts_are_exact()
     assert len(scene.written.numbers()) == 60

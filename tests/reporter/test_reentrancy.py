@@ -9,46 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 
-from driftbreaker import BreakerSettings, Event, Reporter, listen
-from driftbreaker.reporter.flusher import NOT_YET
+from driftbreaker import BreakerSettings, Event, listen
+from driftbreaker.reporter.flusher import FULL
 from tests.support.alertmanagers import eventually
 from tests.support.boards import logged
-from tests.support.reported import BAD, Desk, reporting
+from tests.support.intruder import Intruder
+from tests.support.reported import Desk, reporting
 
 PATIENCE = 20.0
-OURS = ("driftbreaker/reporter", "threading.py")
-
-
-class Intruder:
-    """Reports before each line that a thread runs of ours, as a signal's handler or a finaliser might."""
-
-    def __init__(self, reporter: Reporter, most: int = 2_000) -> None:
-        self.reporter = reporter
-        self.calls = 0
-        self.places: set[tuple[str, int]] = set()
-        self._most = most
-        self._amid = threading.local()
-
-    def trace(self, frame: FrameType, _what: str, _value: Any) -> Any:
-        file = frame.f_code.co_filename
-        if not any(each in file for each in OURS):
-            return None
-        if not getattr(self._amid, "reporting", False) and self.calls < self._most:
-            self._amid.reporting = True
-            self.places.add((file, frame.f_lineno))
-            # So that each one rings, and whoever is interrupted does, too.
-            self.reporter._flusher._stirred = NOT_YET
-            self.calls += 1
-            self.reporter.report("pricing", BAD)
-            self.reporter._flusher._stirred = NOT_YET
-            self._amid.reporting = False
-        return self.trace
 
 
 def finishes(work: Callable[[], object], tracer: Any = None) -> bool:
@@ -121,6 +94,14 @@ def test_a_finaliser_may_report_anywhere_in_the_thread_that_flushes(desk: Desk) 
     desk.calls += 2_000
     desk.assert_all_is_there()
     assert len(intruder.places) >= 60
+
+
+def test_who_was_interrupted_before_it_rang_is_not_forgotten(desk: Desk) -> None:
+    """A time limit's signal may end a call that has reported, and told nobody yet."""
+    desk.reporter.start()
+    desk.reporter._flusher._stirred = FULL
+    desk.report()
+    desk.assert_all_is_there()
 
 
 HOST = """

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from driftbreaker.testing import PostgresServer
+from tests.support.alertmanagers import eventually
 from tests.support.line import Line
 from tests.support.pooler import port_of
 from tests.support.promises import assert_promises_kept
@@ -169,6 +170,23 @@ def test_close_holds_its_timeout_where_the_database_hangs(
             counts = desk.reporter.counts
             assert counts.waiting == 0
             assert counts.why_dropped.get("closed", 0) + counts.in_doubt == 10
+
+
+def test_close_amid_a_flush_that_hangs_begins_no_other(postgres: PostgresServer, postgres_database: str) -> None:
+    url = postgres.url(postgres_database)
+    with Line(port_of(postgres)) as line:
+        engine = create_engine(line.url(url), connect_args={"connect_timeout": 3})
+        with reporting(engine, url, patience=30.0) as desk:
+            desk.report("warm")
+            desk.assert_all_is_there()
+            line.silence()
+            desk.report(times=10)
+            eventually(lambda: desk.reporter._sender._busy_since, "a flush is under way")
+            desk.report(times=10)
+            desk.reporter.close(timeout=1.0)
+            assert not threads()
+            desk.assert_counts_are_exact()
+            assert desk.reporter.counts.waiting == 0
 
 
 def threads() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.support.alertmanagers import eventually
+from tests.support.intruder import Intruder
 from tests.support.reported import BAD, NEVER, Desk, reporting
 from tests.torture.size import size
 from tests.torture.test_board_forks import children
@@ -152,6 +154,23 @@ def test_a_child_that_is_closed_or_was_never_started_is_no_trouble(desk: Desk) -
 
     with children(1, work) as (child,):
         assert child.ask("report") == {"closed": 1}
+        assert child.leave() == 0
+
+
+def test_a_child_may_report_amid_the_start_of_its_thread(desk: Desk) -> None:
+    """Its first report starts that, and a signal's handler may report meanwhile."""
+
+    def work(_word: str) -> Any:
+        intruder = Intruder(desk.reporter, most=200)
+        sys.settrace(intruder.trace)
+        desk.reporter.report("pricing", BAD)
+        sys.settrace(None)
+        desk.reporter.close()
+        return [intruder.calls, desk.reporter.counts.flushed]
+
+    with children(1, work) as (child,):
+        calls, flushed = child.ask("report")
+        assert flushed == calls + 1 > 20
         assert child.leave() == 0
 
 
