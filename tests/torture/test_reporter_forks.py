@@ -161,7 +161,7 @@ def test_a_child_may_report_amid_the_start_of_its_thread(desk: Desk) -> None:
     """Its first report starts that, and a signal's handler may report meanwhile."""
 
     def work(_word: str) -> Any:
-        intruder = Intruder(desk.reporter, most=200)
+        intruder = Intruder(desk.reporter, most=200, within="_start")
         sys.settrace(intruder.trace)
         desk.reporter.report("pricing", BAD)
         sys.settrace(None)
