@@ -146,7 +146,7 @@ def test_close_holds_its_timeout_where_the_database_hangs(
     """Only who waits to be connected cannot be interrupted: the driver's own timeout ends that."""
     url = postgres.url(postgres_database)
     with Line(port_of(postgres)) as line:
-        engine = create_engine(line.url(url), connect_args={"connect_timeout": 3})
+        engine = create_engine(line.url(url), connect_args={"connect_timeout": 2})
         with reporting(engine, url, started=started, interval=60.0, patience=30.0) as desk:
             desk.report("warm")
             assert desk.reporter.flush()
@@ -175,7 +175,7 @@ def test_close_holds_its_timeout_where_the_database_hangs(
 def test_close_amid_a_flush_that_hangs_begins_no_other(postgres: PostgresServer, postgres_database: str) -> None:
     url = postgres.url(postgres_database)
     with Line(port_of(postgres)) as line:
-        engine = create_engine(line.url(url), connect_args={"connect_timeout": 3})
+        engine = create_engine(line.url(url), connect_args={"connect_timeout": 2})
         with reporting(engine, url, patience=30.0) as desk:
             desk.report("warm")
             desk.assert_all_is_there()
@@ -232,7 +232,7 @@ def test_death_at_any_moment_leaves_nothing_half_written(request: pytest.Fixture
     url, dice = request.getfixturevalue(f"{database}_url"), random.Random(0)
     world = World("sqlite" if database == "sqlite" else "psycopg", url, create_engine(url))
     before = 0
-    for _ in range(size(4, 100)):
+    for _ in range(size(3, 100)):
         command = [sys.executable, "-c", HEAD + DOOMED, url]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as host:
             assert host.stdout is not None

@@ -74,7 +74,7 @@ def test_a_server_that_crashes_and_comes_back_again_and_again(server: Restartabl
         with reporting(engine, url, patience=1.0, interval=0.05) as desk:
             with everybody_reports(desk):
                 turns = 0
-                while time.monotonic() - begin < size(12, 90):
+                while time.monotonic() - begin < size(8, 90):
                     fault = dice.choice(["crash", "cut", "silence", "refuse", "backends"])
                     if fault == "crash":
                         server.stop_immediately()
@@ -96,7 +96,7 @@ def test_a_server_that_crashes_and_comes_back_again_and_again(server: Restartabl
             assert counts.flushed > counts.in_doubt
             begun = [line for line in desk.lines if "cannot write" in line]
             ended = [line for line in desk.lines if "writes to the database again" in line]
-            assert len(begun) == len(ended) >= 3
+            assert len(begun) == len(ended) >= 2
             assert len(desk.lines) == 2 * len(begun)
             assert [("again" in line) for line in desk.lines] == [False, True] * len(begun), "in turns"
             assert desk.slowest < AT_ONCE
@@ -112,15 +112,15 @@ def test_memory_is_flat_while_the_server_is_away(server: RestartableServer, url:
             line.cut()
             sizes: list[int] = []
             tracemalloc.start()
-            for round_ in range(size(8, 200)):
-                for number in range(2_500):
+            for round_ in range(size(6, 200)):
+                for number in range(3_000):
                     desk.report(f"scope {round_} {number}")
                 desk.report(*NAMES, times=10)
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
             tracemalloc.stop()
             print(f"\n{[size // 1024 for size in sizes]} kB")
-            assert max(sizes[5:]) < 1.2 * max(sizes[:5]), "ten thousand names are remembered, and no more"
+            assert max(sizes[4:]) < 1.2 * max(sizes[:4]), "ten thousand names are remembered, and no more"
             line.heal()
             desk.assert_all_is_there()
 

@@ -204,7 +204,7 @@ def test_a_line_that_is_cut_at_any_byte(postgres: PostgresServer, postgres_datab
             count(reporter, f"measure {answers}")
             assert reporter.flush()
             total = line.passed[answers] - before
-            places = {*range(1, total, size(max(1, total // 40), 1)), *range(max(1, total - 30), total + 60)}
+            places = {*range(1, total, size(max(1, total // 20), 1)), *range(max(1, total - 20), total + 20)}
             for place in sorted(places):
                 name = f"{'answer' if answers else 'question'} {place:05}"
                 counts = reporter.counts
