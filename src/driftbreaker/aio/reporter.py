@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ class AsyncReporter(ReportingDoor):
         self._flushing = asyncio.Lock()
         self._background: _Background | None = None
         super().__init__(checked_options(**options), self._wake)
-        tell_of_forks(self)
+        self._at_fork = _AtFork(self._after_fork)
+        tell_of_forks(self._at_fork)
 
     def start(self) -> None:
         """Flush in a task of the running event loop until `close`.
@@ -62,22 +64,21 @@ class AsyncReporter(ReportingDoor):
                 "an in-memory database has one connection, which a reporter's task must not share: await flush()"
             )
         if self._background is None:
-            self._background = _Background(self, self._flusher)
+            self._background = _Background(self._flush, self._flusher)
 
     async def flush(self) -> bool:
         """Write all that waits now; return whether all of it was written. Raises nothing."""
-        async with self._flushing:
-            return await self._flush()
+        return await self._flush()
 
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  the same argument as the other reporter's
         """Flush and stop, waiting at most `timeout` seconds. What is left, and what comes later, is dropped."""
         check_seconds(timeout, "timeout")
-        background, self._background = self._background, None
-        if background is not None:
-            await background.close(timeout)
+        if self._background is not None:
+            await self._background.close(timeout)
         else:
             await self.flush()
         self._flusher.close()
+        self._background = None
         await all_discarded(GRACE)
 
     async def __aenter__(self) -> AsyncReporter:
@@ -93,9 +94,14 @@ class AsyncReporter(ReportingDoor):
         else:
             self._warn_of_waiting()
 
-    async def _flush(self) -> bool:
+    async def _flush(self, *, due_only: bool = False) -> bool:
+        """Write all that waits, or but for what failed lately."""
+        async with self._flushing:
+            return await self._write_all(due_only=due_only)
+
+    async def _write_all(self, *, due_only: bool) -> bool:
         flusher = self._flusher
-        flusher.begin()
+        flusher.begin(due_only=due_only)
         while (chunk := flusher.next_chunk()) is not None:
             try:
                 await self._write(chunk)
@@ -115,18 +121,13 @@ class AsyncReporter(ReportingDoor):
         connection = await connect(self._engine, self._options.patience)
         try:
             await within(self._options.patience, connection, write)
+            chunk.committed = True
             await connection.close()
         except BaseException:
             await discard(connection)
             raise
 
-    def before_fork(self) -> None:
-        """Nothing to wait for: the flush that is under way is a task of the parent's."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
+    def _after_fork(self) -> None:
         """What waits is the parent's to write, and so are the task and the connections."""
         if self._background is not None:
             left_behind.append((self._background, self._flushing))
@@ -135,11 +136,28 @@ class AsyncReporter(ReportingDoor):
         self._flusher.after_fork()
 
 
+class _AtFork:
+    """Has a reporter begin again in a child: the flush that is under way is a task of the parent's."""
+
+    def __init__(self, begin_again: Callable[[], None]) -> None:
+        self._begin_again = begin_again
+
+    def before_fork(self) -> None:
+        """Nothing to wait for."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin again."""
+        self._begin_again()
+
+
 class _Background:
     """The task that flushes."""
 
-    def __init__(self, reporter: AsyncReporter, flusher: Flusher) -> None:
-        self._reporter = reporter
+    def __init__(self, flush: Callable[..., Awaitable[bool]], flusher: Flusher) -> None:
+        self._flush = flush
         self._flusher = flusher
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -172,13 +190,20 @@ class _Background:
         while not self._closing:
             await self._due.wait()
             await self._wait_for_more(time.monotonic())
-            try:
-                await self._reporter.flush()
-            except Exception:
-                # Nothing may end this task: reports would wait for ever.
-                _logger.exception("driftbreaker: a flush of the reporter failed")
+            if not self._closing:
+                await self._guarded(due_only=True)
             if not self._flusher.is_idle:
                 self._due.set()
+        if not self._flusher.is_idle:
+            # What was reported while the flush before was under way, too.
+            await self._guarded(due_only=False)
+
+    async def _guarded(self, *, due_only: bool) -> None:
+        try:
+            await self._flush(due_only=due_only)
+        except Exception:
+            # Nothing may end this task: reports would wait for ever.
+            _logger.exception("driftbreaker: a flush of the reporter failed")
 
     async def _wait_for_more(self, since: float) -> None:
         self._due.clear()

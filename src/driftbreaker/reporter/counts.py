@@ -14,7 +14,8 @@ class ReporterCounts:
 
     - `flushed`: committed. Inconclusive ones change nothing in a database, and count here as well.
     - `dropped`: given up; `why_dropped` says how many for which reason: ``"too old"``, ``"no room"``, ``"closed"``.
-    - `in_doubt`: the connection was lost while they were committed: written or not, but never written twice.
+    - `in_doubt`: the connection was lost while they were committed, or a listener of the host's failed then: written or
+      not, but never written twice.
     - `waiting`: kept in memory, or being written.
     - `trips`: how many breakers they opened.
     """

@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-from ..hooks import Event, emit
-from ..model import Key
 from ..waits import back_off
 from .counts import ReporterCounts
 from .options import Options
-from .pending import Pending, Report
+from .pending import Pending, Report, Waiting
+from .telling import Teller
+from .troubles import Troubles
 from .writing import Chunk
 
-_logger = logging.getLogger("driftbreaker")
 #: How many breakers one transaction writes: their rows stay locked until it commits.
 BREAKERS = 50
+#: How long all of them together are waited for, where others hold their rows.
+LOCK_WAIT = 1.0
+#: How long a flush goes on with what failed before, if there is more of it: the others come next.
+SECOND_TRIES = 1.0
 RETRY_BASE = 0.2
 RETRY_CAP = 5.0
 #: Why the driver was stirred since it last took what waits: once for each is enough.
 NOT_YET, SOMETHING, FULL = range(3)
+#: How many reports a caller sums up where nobody else does: more than it brings, and no more than it can spare.
+SHARE = 50
 
 
 class Flusher:
-    """Reports are added from any thread; one driver at a time, which has the connection and the time, flushes them."""
+    """Reports are added from any thread; one driver at a time, which has the connection and the time, flushes them.
 
-    def __init__(self, options: Options, stir: Callable[[], None]) -> None:
+    `stir` tells the driver that there is something to flush; `now` is the time in seconds, from wherever it counts.
+    """
+
+    def __init__(self, options: Options, stir: Callable[[], None], now: Callable[[], float] = time.monotonic) -> None:
         self._options = options
         self._stir = stir
+        self._now = now
+        self._closed = False
         self._begin()
 
     def _begin(self) -> None:
         self._raw: deque[Report] = deque()
         self._folding = threading.Lock()
         self._pending = Pending(self._options.capacity, self._options.keep)
+        self._teller = Teller(self._options.keep)
+        self._troubles = Troubles()
         self._chunks: deque[Chunk] = deque()
+        self._second_tries: deque[Chunk] = deque()
+        self._current: Chunk | None = None
         self._under_way = 0
-        self._troubled: set[Key] = set()
         self._error: BaseException | None = None
+        self._cut_off = self._wrote = False
         self._failures = 0
         self._retry_at = 0.0
         self._until = 0.0
-        self._flushed = self._in_doubt = self._trips = self._told = 0
-        self._closed = False
+        self._due_only = False
+        self._flushed = self._in_doubt = self._trips = 0
         self._stirred = NOT_YET
 
     # What reports ask.
@@ -55,13 +68,13 @@ class Flusher:
         """Take one report. Waits for nothing: for no lock, let alone for a database."""
         self._raw.append(report)
         because = FULL if self.is_full else SOMETHING
-        if self._stirred < because:
+        if self._stirred < because and not self._closed:
             self._stirred = because
             self._stir()
         # Whoever flushes may be waiting for the database: memory must not grow meanwhile.
         if (self._closed or len(self._raw) >= 2 * self._options.batch) and self._folding.acquire(blocking=False):
             try:
-                self._fold()
+                self._fold(SHARE)
             finally:
                 self._folding.release()
 
@@ -96,59 +109,76 @@ class Flusher:
 
     def delay(self, since: float) -> float:
         """Return for how many seconds not to flush yet what began to come at `since`."""
-        now = time.monotonic()
+        now = self._now()
         if self._failures:
             return max(0.0, self._retry_at - now)
-        return 0.0 if self.is_full else max(0.0, since + self._options.interval - now)
+        with self._folding:
+            resting = self._troubles.resting(now)
+            due = len(self._raw) + self._pending.reports - self._pending.reports_of(resting)
+            if resting and not due:
+                return min(self._troubles.until(key) for key in resting) - now
+        return 0.0 if due >= self._options.batch else max(0.0, since + self._options.interval - now)
 
-    def begin(self) -> None:
-        """Take all that waits, to be handed out in chunks: what made trouble last, each by itself."""
+    def begin(self, *, due_only: bool = False) -> None:
+        """Take all that waits, to be handed out in chunks; `due_only` leaves what failed lately for later."""
+        self._recover()
         self._stirred = NOT_YET
-        self._error = None
-        now = time.monotonic()
+        self._error, self._due_only = None, due_only
+        self._cut_off = self._wrote = False
+        now = self._now()
         self._until = now + self._options.patience
         with self._folding:
             self._fold()
-            taken = self._pending.take(now)
+            taken = self._pending.take(now, self._troubles.resting(now) if due_only else ())
             self._under_way = sum(each.reports for each in taken)
+            self._hand_out(taken)
+            self._troubles.forget_but({*self._pending.keys, *(each.key for each in taken)})
         self._tell_dropped()
-        smooth = [each for each in taken if each.key not in self._troubled]
-        self._chunks.extend(Chunk(smooth[at : at + BREAKERS]) for at in range(0, len(smooth), BREAKERS))
-        self._chunks.extend(Chunk([each], warily=True) for each in taken if each.key in self._troubled)
 
     def next_chunk(self) -> Chunk | None:
         """Return what to write next; None when all was tried that can be tried now."""
+        if not self._chunks and self._second_tries:
+            if self._due_only:
+                self._until, self._due_only = min(self._until, self._now() + SECOND_TRIES), False
+            self._chunks.append(self._second_tries.popleft())
         if self._chunks:
-            return self._chunks.popleft()
+            self._current = self._chunks.popleft()
+            return self._current
         self._end()
         return None
 
     def wrote(self, chunk: Chunk) -> None:
         """Count a chunk that was committed."""
-        self._troubled.difference_update(each.key for each in chunk.waiting)
+        self._current, self._wrote = None, True
         with self._folding:
+            self._troubles.over(chunk.keys)
             self._under_way -= chunk.reports
             self._flushed += chunk.reports
             self._trips += chunk.trips
-        _tell("reporter_flushed", reports=chunk.reports, breakers=len(chunk.waiting), trips=chunk.trips)
+        self._teller.flushed(chunk.reports, len(chunk.waiting), chunk.trips)
 
     def failed(self, chunk: Chunk, error: BaseException) -> None:
         """Keep a chunk for later, unless nobody knows whether it was committed: nothing is written twice."""
+        if chunk.committed:  # what failed came after that
+            self.wrote(chunk)
+            return
+        self._current = None
         self._error = error
-        self._troubled.update(each.key for each in chunk.waiting)
+        everything = chunk.concerns_all(error)
+        self._cut_off = self._cut_off or everything
         if chunk.in_doubt(error):
-            with self._folding:
-                self._under_way -= chunk.reports
-                self._in_doubt += chunk.reports
-            _tell("reporter_in_doubt", reports=chunk.reports, breakers=len(chunk.waiting), error=_said(error))
-        elif len(chunk.waiting) > 1 and not chunk.concerns_all(error):
-            # One of them may be in the way of the others: each by itself.
-            self._chunks.extendleft(Chunk([each], warily=True) for each in reversed(chunk.waiting))
-        else:
+            self._doubt(chunk, error)
+        elif everything:
             self._put_back(chunk)
-        if chunk.concerns_all(error) or time.monotonic() >= self._until:
-            while self._chunks:
-                self._put_back(self._chunks.pop())
+        elif len(chunk.waiting) > 1:
+            # One of them may be in the way of the others: each by itself, after all those that nobody is in the way of.
+            self._chunks.extend(self._alone(each) for each in chunk.waiting)
+        else:
+            with self._folding:
+                self._troubles.failed(chunk.waiting[0].key, self._now())
+            self._put_back(chunk)
+        if everything or self._now() >= self._until:
+            self._put_back_all()
 
     @property
     def all_written(self) -> bool:
@@ -160,61 +190,66 @@ class Flusher:
         with self._folding:
             self._closed = True
             self._fold()
-            self._pending.drop_all("closed")
         self._tell_dropped()
 
     def after_fork(self) -> None:
         """Begin anew: what waits is the parent's to write."""
         self._begin()
 
-    def _fold(self) -> None:
-        now = time.monotonic()
-        for _ in range(len(self._raw)):
+    def _fold(self, at_most: int | None = None) -> None:
+        now = self._now()
+        waiting = len(self._raw)
+        for _ in range(waiting if at_most is None else min(waiting, at_most)):
             self._pending.add(self._raw.popleft(), now)
         if self._closed:
             self._pending.drop_all("closed")
+
+    def _hand_out(self, taken: list[Waiting]) -> None:
+        smooth = [each for each in taken if each.key not in self._troubles]
+        wait = min(LOCK_WAIT, self._options.patience / 2)
+        self._chunks.extend(Chunk(smooth[at : at + BREAKERS], wait) for at in range(0, len(smooth), BREAKERS))
+        again = sorted((each for each in taken if each.key in self._troubles), key=lambda each: self._due_at(each))
+        self._second_tries.extend(self._alone(each) for each in again)
+
+    def _due_at(self, waiting: Waiting) -> float:
+        return self._troubles.until(waiting.key)
+
+    def _alone(self, waiting: Waiting) -> Chunk:
+        return Chunk([waiting], min(self._troubles.patience(waiting.key), self._options.patience / 2))
+
+    def _doubt(self, chunk: Chunk, error: BaseException) -> None:
+        with self._folding:
+            self._under_way -= chunk.reports
+            self._in_doubt += chunk.reports
+        self._teller.in_doubt(chunk.reports, len(chunk.waiting), error)
 
     def _put_back(self, chunk: Chunk) -> None:
         with self._folding:
             self._under_way -= chunk.reports
             self._pending.put_back(chunk.waiting)
+            self._fold(0)
+
+    def _put_back_all(self) -> None:
+        for chunks in (self._chunks, self._second_tries):
+            while chunks:
+                self._put_back(chunks.pop())
+
+    def _recover(self) -> None:
+        """Settle what a flush took that was left in its midst: a signal's error may be raised anywhere."""
+        if self._current is not None:
+            self.failed(self._current, InterruptedError("the flush was interrupted"))
+        self._put_back_all()
 
     def _end(self) -> None:
-        if self._error is None:
-            if self._failures:
-                self._failures = 0
-                _logger.warning("driftbreaker: the reporter writes to the database again")
-                _tell("reporter_restored")
-            return
-        self._failures += 1
-        self._retry_at = time.monotonic() + back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random)
-        _logger.debug("driftbreaker: the reporter could not write", exc_info=self._error)
-        if self._failures == 1:
-            notes = "".join(f" {note}" for note in getattr(self._error, "__notes__", ()))
-            _logger.warning(
-                "driftbreaker: the reporter cannot write and goes on trying: %s.%s Reports wait in memory for %g s",
-                _said(self._error),
-                notes,
-                self._options.keep,
-            )
-            _tell("reporter_failing", error=_said(self._error))
+        self._failures = self._failures + 1 if self._cut_off else 0
+        if self._cut_off:
+            self._retry_at = self._now() + back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random)
+        if self._error is not None:
+            self._teller.failed(self._error)
+        elif self._wrote and not self._troubles:
+            self._teller.succeeded()
 
     def _tell_dropped(self) -> None:
-        dropped = dict(self._pending.dropped)
-        news = sum(dropped.values()) - self._told
-        if news:
-            self._told += news
-            _logger.warning("driftbreaker: the reporter dropped %d reports: %s", news, _reasons(dropped))
-            _tell("reporter_dropped", reports=news, why=dropped)
-
-
-def _reasons(dropped: dict[str, int]) -> str:
-    return "in all " + ", ".join(f"{count} {why}" for why, count in sorted(dropped.items()))
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-
-
-def _tell(kind: str, **facts: object) -> None:
-    emit([Event(kind=kind, name="", scope="", facts=facts)])
+        with self._folding:
+            dropped = dict(self._pending.dropped)
+        self._teller.dropped(dropped)

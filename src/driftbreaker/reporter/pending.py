@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..checks import MAX_INTEGER
@@ -12,6 +13,8 @@ from ..policy import Batch
 
 #: How long one segment sums up: so much sooner than asked for may evidence be dropped.
 SPAN = 60.0
+#: Among how many of a breaker's last segments a report looks for one of its generation.
+REACH = 4
 
 
 class Report(NamedTuple):
@@ -100,19 +103,33 @@ class Pending:
     def add(self, report: Report, now: float) -> None:
         """Take one report in, as the last of its breaker."""
         segments = self._waiting.setdefault(report.key, [])
-        if not segments or segments[-1].generation != report.generation or now - segments[-1].began >= SPAN:
-            segments.append(Segment(report.generation, now))
+        segment = _to_join(segments, report.generation, now)
+        if segment is None:
+            segment = Segment(report.generation, now)
+            segments.append(segment)
             self._segments += 1
-        segments[-1].add(report)
+        segment.add(report)
         self.reports += 1
         if self._segments > self._capacity:
             self._make_room()
 
-    def take(self, now: float) -> list[Waiting]:
-        """Hand over all that waits, in the order of the breakers' names."""
+    @property
+    def keys(self) -> Collection[Key]:
+        """The breakers of which something waits."""
+        return self._waiting.keys()
+
+    def reports_of(self, keys: Iterable[Key]) -> int:
+        """Return how many calls wait for some breakers."""
+        return sum(Waiting(key, self._waiting.get(key, [])).reports for key in keys)
+
+    def take(self, now: float, but: Collection[Key] = ()) -> list[Waiting]:
+        """Hand over all that waits, in the order of the breakers' names; leave what waits for those in `but`."""
         self._drop_if(lambda segment: now - segment.began >= self._keep, "too old")
-        taken = [Waiting(key, segments) for key, segments in sorted(self._waiting.items())]
-        self._waiting, self._segments, self.reports = {}, 0, 0
+        taken = [Waiting(key, segments) for key, segments in sorted(self._waiting.items()) if key not in but]
+        for each in taken:
+            del self._waiting[each.key]
+            self._segments -= len(each.segments)
+            self.reports -= each.reports
         return taken
 
     def put_back(self, taken: Iterable[Waiting]) -> None:
@@ -133,18 +150,19 @@ class Pending:
         began = sorted(segment.began for segments in self._waiting.values() for segment in segments)
         surplus = self._segments - self._capacity + self._capacity // 10
         limit = began[surplus - 1]
-        left = surplus
+        # Of those that began at the limit itself not all go; of those before it every one does.
+        left = surplus - bisect_left(began, limit)
 
         def goes(segment: Segment) -> bool:
             nonlocal left
-            if segment.began > limit or not left:
-                return False
-            left -= 1
-            return True
+            if segment.began == limit:
+                left -= 1
+                return left >= 0
+            return segment.began < limit
 
         self._drop_if(goes, "no room")
 
-    def _drop_if(self, goes: Any, why: str) -> None:
+    def _drop_if(self, goes: Callable[[Segment], bool], why: str) -> None:
         for key in list(self._waiting):
             kept = []
             for segment in self._waiting[key]:
@@ -158,3 +176,17 @@ class Pending:
                 self._waiting[key] = kept
             else:
                 del self._waiting[key]
+
+
+def _to_join(segments: list[Segment], generation: int | None, now: float) -> Segment | None:
+    """Return the segment that a report goes on with, if there is one.
+
+    Reports of two generations never meet: where calls of both end in turns, each joins its own. One that was admitted
+    in none counts in any, and nothing may move past it.
+    """
+    for each in reversed(segments[-REACH:]):
+        if each.generation == generation:
+            return each if now - each.began < SPAN else None
+        if generation is None or each.generation is None:
+            return None
+    return None

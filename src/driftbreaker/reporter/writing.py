@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhaustedError
 from sqlalchemy.orm import Session
 
 from .. import store
+from ..model import Key
 from ..settings import BreakerSettings
 from ..store import Door
 from .options import Options
 from .pending import Segment, Waiting
 
-#: How long a breaker that made trouble before is waited for, where somebody else holds its row.
-LOCK_WAIT = 1.0
+#: What PostgreSQL says of a database that takes nothing at all: read-only, or without our tables; and by class,
+#: without room or connections, or about to stop.
+_OF_ALL = frozenset({"25006", "42P01", "3F000"})
+_CLASSES_OF_ALL = ("53", "57P")
 
 
 class Chunk:
     """What one transaction writes: some breakers, in the order of their names.
 
-    `warily`: whether it waits for locks for a moment only. `trips`: how many breakers it opened.
+    `lock_wait`: for how many seconds it waits for somebody else's lock of a row. `trips`: how many breakers it opened.
+    `committed`: whether it is known to be written.
     """
 
-    def __init__(self, waiting: list[Waiting], *, warily: bool = False) -> None:
+    def __init__(self, waiting: list[Waiting], lock_wait: float) -> None:
         self.waiting = waiting
-        self.warily = warily
+        self.lock_wait = lock_wait
         self.trips = 0
+        self.committed = False
         self._connected = False
         self._ending = False
 
@@ -36,9 +41,14 @@ class Chunk:
         """How many calls it sums up."""
         return sum(each.reports for each in self.waiting)
 
+    @property
+    def keys(self) -> list[Key]:
+        """The breakers that it writes."""
+        return [each.key for each in self.waiting]
+
     def begun(self) -> None:
         """Note that there is a connection."""
-        self._connected, self._ending, self.trips = True, False, 0
+        self._connected = True
 
     def ending(self) -> None:
         """Note that the COMMIT is sent next."""
@@ -47,13 +57,15 @@ class Chunk:
     def in_doubt(self, error: BaseException) -> bool:
         """Return whether it may have been committed although this was raised.
 
-        Before the COMMIT nothing can have been; and where the database itself refused it, it answered.
+        Before the COMMIT nothing can have been; and where the database itself refused it, it answered. A listener of
+        the host's on sessions may fail after it: that says nothing.
         """
-        return self._ending and not (_answered(error))
+        refused = isinstance(error, DBAPIError) and error.statement is None and _answered(error)
+        return self._ending and not refused
 
     def concerns_all(self, error: BaseException) -> bool:
         """Return whether what was raised says that the database cannot be had, rather than these breakers."""
-        return not self._connected or not _answered(error)
+        return not self._connected or not _answered(error) or (isinstance(error, DBAPIError) and _of_all(error))
 
 
 def _answered(error: BaseException) -> bool:
@@ -61,6 +73,14 @@ def _answered(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return not (error.connection_invalidated or isinstance(error, InterfaceError))
     return isinstance(error, Exception) and not isinstance(error, PoolExhaustedError | OSError)
+
+
+def _of_all(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if state is None:
+        # SQLite's lock, its room and its permissions are those of the whole file.
+        return isinstance(error, OperationalError)
+    return state in _OF_ALL or state.startswith(_CLASSES_OF_ALL)
 
 
 class Writer:
@@ -74,12 +94,11 @@ class Writer:
         """Write a chunk into the session's transaction, which the caller commits next."""
         session.connection()
         chunk.begun()
-        if chunk.warily:
-            store.limit_lock_waits(session, self._options.tables, LOCK_WAIT)
-        for each in chunk.waiting:
-            door = self._door(each)
-            for segment in each.by_generation():
-                chunk.trips += _write(session, door, segment)
+        tasks = [(self._door(each), segment) for each in chunk.waiting for segment in each.by_generation()]
+        if any(_speaks(segment) or segment.schema_errors for _, segment in tasks):
+            store.limit_lock_waits(session, self._options.tables, chunk.lock_wait)
+        for door, segment in tasks:
+            chunk.trips += _write(session, door, segment)
         chunk.ending()
 
     def _door(self, waiting: Waiting) -> Door:
@@ -96,7 +115,7 @@ class Writer:
 
 def _write(session: Session, door: Door, segment: Segment) -> int:
     trips = 0
-    if segment.batch.worst is not None or segment.batch.streak.any_good:
+    if _speaks(segment):
         with door.join(session, "report_drift") as joined:
             incident = store.report_drift(joined, segment.batch, segment.generation)
         trips += incident is not None
@@ -107,3 +126,8 @@ def _write(session: Session, door: Door, segment: Segment) -> int:
             )
         trips += incident is not None
     return trips
+
+
+def _speaks(segment: Segment) -> bool:
+    """Return whether its verdicts say anything: inconclusive ones are only counted."""
+    return segment.batch.worst is not None or segment.batch.streak.any_good

@@ -1,0 +1,342 @@
+"""Whatever ails the database: who reports notices nothing, and when it is well again all is there, once."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, create_engine, event, text
+
+import driftbreaker
+from driftbreaker.testing import PostgresServer
+from tests.support.alertmanagers import eventually
+from tests.support.full import Ceiling
+from tests.support.line import Line
+from tests.support.pooler import port_of
+from tests.support.reported import AT_ONCE, Desk, reporting
+
+PATIENCE = 1.0
+
+
+class Fault:
+    """Something that ails a database from `begin` to `end`; `engine` is the reporter's way in."""
+
+    def __init__(self, engine: Engine, begin: Callable[[], object], end: Callable[[], object]) -> None:
+        self.engine = engine
+        self.begin = begin
+        self.end = end
+
+
+def as_administrator(server: PostgresServer, statement: sql.Composed | str, *values: object) -> None:
+    with psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement, values or None)  # type: ignore[arg-type]
+
+
+def end_all(server: PostgresServer, database: str) -> None:
+    end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    as_administrator(server, end, database)
+
+
+@contextmanager
+def on_a_line(server: PostgresServer, database: str, kind: str) -> Iterator[Fault]:
+    with Line(port_of(server)) as line:
+
+        def refuse() -> None:
+            line.refuse()
+            line.cut()
+
+        begin = {"refused": refuse, "cut": line.cut, "silent": line.silence, "trickling": lambda: line.delay(0.03)}
+
+        def end() -> None:
+            line.heal()
+            if kind == "silent":
+                line.cut()
+
+        # Only the driver can give up connecting, so it is told to.
+        arguments = {"connect_timeout": 2}
+        yield Fault(create_engine(line.url(server.url(database)), connect_args=arguments), begin[kind], end)
+
+
+@contextmanager
+def read_only(server: PostgresServer, database: str) -> Iterator[Fault]:
+    def set_to(value: str) -> Callable[[], None]:
+        def alter() -> None:
+            statement = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            as_administrator(server, statement.format(sql.Identifier(database), sql.SQL(value)))
+            end_all(server, database)
+
+        return alter
+
+    yield Fault(create_engine(server.url(database)), set_to("on"), set_to("off"))
+
+
+@contextmanager
+def without_grants(server: PostgresServer, database: str) -> Iterator[Fault]:
+    engine, owner = create_engine(server.url(database)), create_engine(server.url(database))
+    role = f"reporter_{database}"
+    as_administrator(server, sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    event.listen(engine, "connect", lambda connection, _: connection.execute(f'SET ROLE "{role}"').connection.commit())
+
+    def grant(what: str) -> Callable[[], None]:
+        def grant() -> None:
+            with owner.begin() as connection:
+                for table in driftbreaker.metadata.sorted_tables:
+                    connection.execute(text(f'{what.format(table=table.name)} "{role}"'))
+
+        return grant
+
+    give = grant("GRANT ALL ON {table} TO")
+    give()
+    yield Fault(engine, grant("REVOKE ALL ON {table} FROM"), give)
+    grant("REVOKE ALL ON {table} FROM")()
+    as_administrator(server, sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    owner.dispose()
+
+
+@contextmanager
+def renamed(url: str) -> Iterator[Fault]:
+    """The tables are missing for a while."""
+    other = create_engine(url)
+
+    def rename(old: str, new: str) -> Callable[[], None]:
+        def alter() -> None:
+            with other.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+        return alter
+
+    name = "driftbreaker_breakers"
+    yield Fault(create_engine(url), rename(name, "elsewhere"), rename("elsewhere", name))
+    other.dispose()
+
+
+@contextmanager
+def held(url: str) -> Iterator[Fault]:
+    """Somebody holds the row for seconds."""
+    other = create_engine(url)
+    held = other.connect()
+
+    def hold() -> None:
+        assert held.execute(text("SELECT 1 FROM driftbreaker_breakers FOR UPDATE")).all()
+
+    yield Fault(create_engine(url), hold, held.rollback)
+    held.close()
+    other.dispose()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Fault]:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 0.05})
+    yield Fault(engine, lambda: other.execute("BEGIN EXCLUSIVE"), lambda: other.execute("ROLLBACK"))
+    other.close()
+
+
+@contextmanager
+def query_only(path: Path) -> Iterator[Fault]:
+    """SQLite refuses every write, as it does where the file may only be read."""
+    engine, refusing = create_engine(f"sqlite:///{path}"), threading.Event()
+
+    def checkout(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA query_only = {int(refusing.is_set())}")
+
+    event.listen(engine, "checkout", checkout)
+    yield Fault(engine, refusing.set, refusing.clear)
+
+
+@contextmanager
+def full(path: Path) -> Iterator[Fault]:
+    engine = create_engine(f"sqlite:///{path}")
+    ceiling = Ceiling(engine)
+    yield Fault(engine, ceiling.lower, ceiling.lift)
+
+
+ON_POSTGRES = ["refused", "cut", "silent", "trickling", "read only", "without grants", "tables missing", "row held"]
+ON_SQLITE = ["locked", "query only", "full", "tables missing"]
+#: What is only slow, or over in a moment, is nothing to warn of.
+BARELY_NOTICED = {"cut", "trickling"}
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Iterator[tuple[Fault, str]]:
+    place, kind = request.param
+    if place == "sqlite":
+        path: Path = request.getfixturevalue("sqlite_database")
+        url = f"sqlite:///{path}"
+        made = (
+            {"locked": locked, "query only": query_only, "full": full}[kind](path)
+            if kind in ON_SQLITE[:3]
+            else renamed(url)
+        )
+    else:
+        server, database = (request.getfixturevalue(name) for name in ("postgres", "postgres_database"))
+        url = server.url(database)
+        if kind in ("refused", "cut", "silent", "trickling"):
+            made = on_a_line(server, database, kind)
+        elif kind in ("read only", "without grants"):
+            made = {"read only": read_only, "without grants": without_grants}[kind](server, database)
+        else:
+            made = {"tables missing": renamed, "row held": held}[kind](url)
+    with made as found:
+        yield found, url
+
+
+FAULTS = [("postgres", kind) for kind in ON_POSTGRES] + [("sqlite", kind) for kind in ON_SQLITE]
+
+
+def known_to_ail(desk: Desk, kind: str) -> None:
+    """It has tried in vain; or, where that is all, it has tried."""
+    if kind in BARELY_NOTICED:
+        eventually(lambda: desk.reporter.counts.flushed + desk.reporter.counts.in_doubt >= 60, "it goes on")
+    else:
+        eventually(lambda: desk.lines, "it says so")
+
+
+@pytest.mark.parametrize("fault", FAULTS, indirect=True, ids=[" ".join(each) for each in FAULTS])
+def test_who_reports_notices_nothing_and_all_is_there_when_it_is_over(
+    fault: tuple[Fault, str], request: pytest.FixtureRequest
+) -> None:
+    it, url = fault
+    kind = request.node.callspec.params["fault"][1]
+    names = [f"{kind} {number}" for number in range(400 if kind == "full" else 3)]
+    with reporting(it.engine, url, patience=PATIENCE) as desk:
+        desk.report(*names[:3], times=10)
+        desk.assert_all_is_there()
+        it.begin()
+        desk.report(*names, times=10)
+        known_to_ail(desk, kind)
+        desk.report(*names, times=10)
+        desk.assert_counts_are_exact()
+        assert desk.slowest < AT_ONCE
+        if kind not in BARELY_NOTICED:
+            assert desk.reporter.counts.waiting
+        it.end()
+        desk.assert_all_is_there()
+        assert set(desk.failures()) == set(names)
+        if kind not in BARELY_NOTICED:
+            eventually(lambda: len(desk.lines) > 1, "it says that it is over")
+            desk.assert_it_was_told_of_once()
+
+
+def test_a_database_that_is_down_from_the_start_is_written_to_when_it_comes(
+    postgres: PostgresServer, postgres_database: str
+) -> None:
+    with Line(port_of(postgres)) as line:
+        line.refuse()
+        url = postgres.url(postgres_database)
+        with reporting(create_engine(line.url(url)), url) as desk:
+            desk.report(times=100)
+            eventually(lambda: desk.lines, "it says so")
+            desk.report(times=100)
+            line.heal()
+            desk.assert_all_is_there()
+            assert desk.failures() == {"pricing": 200}
+            desk.assert_it_was_told_of_once()
+
+
+def test_an_exhausted_pool_is_an_outage_like_any_other(postgres_url: str) -> None:
+    engine = create_engine(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.2)
+    with reporting(engine, postgres_url) as desk:
+        with engine.connect():
+            desk.report(times=100)
+            eventually(lambda: desk.lines, "it says so")
+        desk.assert_all_is_there()
+        desk.assert_it_was_told_of_once()
+
+
+def test_what_floods_beyond_capacity_is_dropped_and_the_youngest_is_kept(sqlite_database: Path) -> None:
+    with (
+        locked(sqlite_database) as fault,
+        reporting(fault.engine, f"sqlite:///{sqlite_database}", capacity=100) as desk,
+    ):
+        fault.begin()
+        for number in range(1_000):
+            desk.report(f"{number:04}")
+        counts = desk.reporter.counts
+        assert counts.waiting <= 200, "a hundred, and as many that are being written just now"
+        desk.assert_counts_are_exact()
+        fault.end()
+        desk.assert_all_is_there()
+        assert set(desk.failures()) >= {f"{number:04}" for number in range(910, 1_000)}
+        assert set(desk.reporter.counts.why_dropped) == {"no room"}
+
+
+@pytest.mark.parametrize("breakers", [1, 60])
+def test_the_others_go_on_while_somebody_holds_a_row(postgres_url: str, breakers: int) -> None:
+    names = [f"{number:02}" for number in range(breakers)]
+    others = ["another", "one more"]
+    with reporting(create_engine(postgres_url), postgres_url) as desk:
+        desk.report(*names, *others)
+        desk.assert_all_is_there()
+        holder = create_engine(postgres_url)
+        with holder.connect() as connection:
+            those = text("SELECT 1 FROM driftbreaker_breakers WHERE name NOT IN ('another', 'one more') FOR UPDATE")
+            assert len(connection.execute(those).all()) == breakers
+            slowest = 0.0
+            for turn in range(4 if breakers == 1 else 2):
+                desk.report(*names, *others)
+                began = time.monotonic()
+                goal = turn + 2
+                eventually(
+                    lambda goal=goal: [desk.failures()[each] for each in others] == [goal] * 2, "they are written", 12
+                )
+                if turn:  # the first flush finds out who is held
+                    slowest = max(slowest, time.monotonic() - began)
+            assert {desk.failures()[name] for name in names} == {1}
+            connection.rollback()
+        holder.dispose()
+        print(f"\n{breakers} held: the others were written after {slowest:.2f} s at most")
+        assert slowest < 5.0
+        desk.assert_all_is_there()
+        assert set(desk.failures().values()) == {turn + 2}
+
+
+def test_a_row_that_others_want_all_the_time_is_written_too(postgres_url: str) -> None:
+    """Each of a crowd holds it for longer than a first try waits: whoever never waited would never get it."""
+    over = threading.Event()
+
+    def want() -> None:
+        engine = create_engine(postgres_url)
+        while not over.is_set():
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE driftbreaker_breakers SET failures = failures"))
+                time.sleep(0.3)
+        engine.dispose()
+
+    with reporting(create_engine(postgres_url), postgres_url) as desk:
+        desk.report()
+        desk.assert_all_is_there()
+        crowd = [threading.Thread(target=want) for _ in range(4)]
+        for each in crowd:
+            each.start()
+        try:
+            desk.report(times=5)
+            desk.assert_all_is_there(patience=30.0)
+        finally:
+            over.set()
+            for each in crowd:
+                each.join()
+        assert desk.failures() == {"pricing": 6}
+
+
+def test_a_hundred_scopes_of_a_full_disk_are_still_counted_right(sqlite_database: Path) -> None:
+    url = f"sqlite:///{sqlite_database}"
+    with full(sqlite_database) as fault, reporting(fault.engine, url, started=False) as desk:
+        fault.begin()
+        names = [f"{number:03}" + "x" * 150 for number in range(500)]
+        desk.report(*names)
+        assert not desk.reporter.flush()
+        desk.report(*names)
+        fault.end()
+        assert desk.reporter.flush()
+        assert desk.failures() == dict.fromkeys(names, 2)
+        with closing(sqlite3.connect(sqlite_database)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
