@@ -63,7 +63,7 @@ class Weather:
             return self.foul(chunk)
         chunk.begun()
         if any(name in self.held for name in names_of(chunk)):
-            self.scene.clock.advance(chunk.lock_wait)
+            self.scene.clock.advance(chunk.lock_wait or 10.0)
             return lock_timeout()
         return self.commit(chunk) if self.dice.random() < 0.05 else None
 

@@ -82,7 +82,7 @@ def test_those_that_others_hold_take_turns_and_nobody_starves() -> None:
         chunk.begun()
         if not set(names_of(chunk)) & set(SIXTY):
             return None
-        scene.clock.advance(chunk.lock_wait)
+        scene.clock.advance(chunk.lock_wait or 0.0)
         if len(chunk.waiting) == 1:
             tries[names_of(chunk)[0]] += 1
         return lock_timeout()
@@ -107,7 +107,7 @@ def test_those_that_others_hold_take_turns_and_nobody_starves() -> None:
 
 def test_a_row_that_many_want_is_waited_for_longer_each_time_and_never_for_all_of_the_patience() -> None:
     scene = Scene(patience=2.0)
-    waits = []
+    waits: list[float | None] = []
 
     def outcome(chunk: Chunk) -> BaseException:
         chunk.begun()
@@ -117,7 +117,7 @@ def test_a_row_that_many_want_is_waited_for_longer_each_time_and_never_for_all_o
     scene.report("pricing")
     for _ in range(6):
         scene.flush(outcome)
-    assert waits == [1.0, 0.1, 0.2, 0.4, 0.8, 1.0]
+    assert waits == [None, 0.1, 0.2, 0.4, 0.8, 1.0]
 
 
 def test_while_only_those_wait_that_rest_it_sleeps_until_the_first_is_rested() -> None:
@@ -409,3 +409,24 @@ def test_an_unanswered_error_is_no_refusal() -> None:
     chunk.ending()
     assert chunk.in_doubt(error)
     assert not chunk.in_doubt(refused_commit())
+
+
+def test_only_who_may_keep_others_waiting_is_told_how_long_to_wait() -> None:
+    """Each saying is a statement more: of a million reports a minute on one breaker none is needed."""
+    scene = Scene(patience=2.0)
+    waits: list[float | None] = []
+
+    def outcome(chunk: Chunk) -> BaseException | None:
+        chunk.begun()
+        waits.append(chunk.lock_wait)
+        return None
+
+    scene.report("pricing")
+    scene.flush(outcome)
+    scene.report("pricing")
+    scene.report("search")
+    scene.flush(outcome)
+    scene.report("pricing")
+    scene.flush(lambda _: OSError("the flush hung, and was cut off"))
+    scene.flush(outcome)
+    assert waits == [None, 1.0, 1.0], "alone; with another; alone, after what may have been a lock"

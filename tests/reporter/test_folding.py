@@ -110,7 +110,7 @@ class Twins:
             return [{column: row[column] for column in columns} for row in rows]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_batches_come_to_what_the_reports_come_to_one_by_one(engine: Engine, made: list[tuple[Any, ...]]) -> None:
     twins = Twins(engine)

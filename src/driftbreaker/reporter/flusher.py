@@ -206,7 +206,9 @@ class Flusher:
 
     def _hand_out(self, taken: list[Waiting]) -> None:
         smooth = [each for each in taken if each.key not in self._troubles]
-        wait = min(LOCK_WAIT, self._options.patience / 2)
+        # One that keeps no other waiting need not be told how long to: that would be a statement more in each flush.
+        alone = len(taken) == 1 and not self._failures
+        wait = None if alone else min(LOCK_WAIT, self._options.patience / 2)
         self._chunks.extend(Chunk(smooth[at : at + BREAKERS], wait) for at in range(0, len(smooth), BREAKERS))
         again = sorted((each for each in taken if each.key in self._troubles), key=lambda each: self._due_at(each))
         self._second_tries.extend(self._alone(each) for each in again)

@@ -24,11 +24,12 @@ _CLASSES_OF_ALL = ("53", "57P")
 class Chunk:
     """What one transaction writes: some breakers, in the order of their names.
 
-    `lock_wait`: for how many seconds it waits for somebody else's lock of a row. `trips`: how many breakers it opened.
+    `lock_wait`: for how many seconds it waits for somebody else's lock of a row; None for as long as the reporter has
+    patience. `trips`: how many breakers it opened.
     `committed`: whether it is known to be written.
     """
 
-    def __init__(self, waiting: list[Waiting], lock_wait: float) -> None:
+    def __init__(self, waiting: list[Waiting], lock_wait: float | None) -> None:
         self.waiting = waiting
         self.lock_wait = lock_wait
         self.trips = 0
@@ -95,7 +96,8 @@ class Writer:
         session.connection()
         chunk.begun()
         tasks = [(self._door(each), segment) for each in chunk.waiting for segment in each.by_generation()]
-        if any(_speaks(segment) or segment.schema_errors for _, segment in tasks):
+        speaks = any(_speaks(segment) or segment.schema_errors for _, segment in tasks)
+        if speaks and chunk.lock_wait is not None:
             store.limit_lock_waits(session, self._options.tables, chunk.lock_wait)
         for door, segment in tasks:
             chunk.trips += _write(session, door, segment)
