@@ -134,7 +134,7 @@ def show_shadow() -> None:
     rare, compared = shadow.not_sampled(), shadow.sampled()
     show("a call that is not compared", rare, "ns")
     print(f"  added at most: {max(shadow.added(rare).values()):.2f} µs   promise ≤ {shadow.NOT_SAMPLED:g}")
-    show("a call that is compared inline, reported to nobody", compared)
+    show("a call that is compared inline; reported to nobody, where nothing else is said", compared)
     for name, cost in shadow.added(compared).items():
         print(f"  added to both by {name:44} {cost:6.1f} µs")
     print(f"  promise of shadow(…) ≤ {shadow.SAMPLED:g} µs; missing: {shadow.INSTALL}")

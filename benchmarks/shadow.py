@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from driftbreaker import Shadow
-from driftbreaker.scores import measure, relative_delta
+from sqlalchemy import create_engine
+
+import driftbreaker
+from driftbreaker import BreakerSettings, Reporter, Shadow
+from driftbreaker.scores import ScoreFunction, measure, relative_delta
 from driftbreaker.testing import MemorySwitchboard
 
 from .rounds import Contender, Result, race
@@ -74,19 +79,37 @@ def sampled() -> list[Result]:
         return measure(score, exact_control(7), exact_candidate(7))
 
     plain = _shadow(board, beside="inline", score=lambda control, candidate: abs(candidate - control))
+    with _writing_reporter() as reporter:
+        written = Shadow(board, reporter, NAME, beside="inline", score=relative_delta())
+        return _sampled(score, exact, shadow, plain, written)
+
+
+def _sampled(
+    score: ScoreFunction, exact: Callable[[], float], shadow: Shadow, plain: Shadow, written: Shadow
+) -> list[Result]:
     return race(
         [
             Contender("both, called directly", lambda: (control(100.0), candidate(100.0))),
             Contender("both, and relative_delta of floats", lambda: measure(score, control(100.0), candidate(100.0))),
             Contender("shadow(…), the same", lambda: shadow(control, candidate, 100.0)),
-            Contender(
-                "both, and relative_delta of Decimals", lambda: measure(score, exact_control(7), exact_candidate(7))
-            ),
+            Contender("shadow(…), with a Reporter that writes", lambda: written(control, candidate, 100.0)),
+            Contender("both, and relative_delta of Decimals", exact),
             Contender("shadow(…), the same of Decimals", lambda: shadow(exact_control, exact_candidate, 7)),
             Contender("shadow(…), scored by a subtraction", lambda: plain(control, candidate, 100.0)),
             *_laboratory(),
         ]
     )
+
+
+@contextmanager
+def _writing_reporter() -> Iterator[Reporter]:
+    """A real one, which flushes to a SQLite file in its own thread meanwhile; nothing ever trips."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{folder}/bench.db")
+        driftbreaker.metadata.create_all(engine)
+        with Reporter(engine, settings={NAME: BreakerSettings(failure_threshold=2**40)}) as reporter:
+            yield reporter
+        engine.dispose()
 
 
 def elsewhere() -> list[Result]:
