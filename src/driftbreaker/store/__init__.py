@@ -4,7 +4,7 @@ from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
 from .listing import Overview, breakers, breakers_named, database_now, names_near
-from .locks import limit_lock_waits
+from .locks import limit_lock_waits, limit_waits
 from .messages import read_message
 from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
@@ -38,6 +38,7 @@ __all__ = [
     "hold",
     "is_open",
     "limit_lock_waits",
+    "limit_waits",
     "missing_tables",
     "names_near",
     "read_message",
