@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 VARIABLE = "DRIFTBREAKER_DATABASE_URL"
 # Nobody who was paged waits longer for an answer, and a lock that is held for longer is a question of its own.
 PATIENCE = 30.0
+SQLITE_PATIENCE = 5.0
 MAX_PATIENCE = 86_400.0
 _KEPT = "driftbreaker.timeout"
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -30,7 +31,8 @@ def database_option(command: Command) -> Command:
         metavar="S",
         expose_value=False,
         callback=_keep,
-        help=f"Wait so many seconds for the database, then exit with 124.  [default: {PATIENCE:g}]",
+        help="Wait so many seconds for the database, then exit with 124.  "
+        f"[default: {PATIENCE:g}; SQLite: {SQLITE_PATIENCE:g}]",
     )
     return url_option(timeout(command))
 

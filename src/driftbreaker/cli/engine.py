@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.orm import Session
 
 from driftbreaker import store
-from driftbreaker.cli.database import PATIENCE
+from driftbreaker.cli.database import PATIENCE, SQLITE_PATIENCE
 from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut
 from driftbreaker.outbox import Ledger
 from driftbreaker.tables import Tables, default_tables
@@ -69,7 +69,7 @@ def opened(text: str, patience: float | None = None) -> Iterator[Database]:
     url = checked_url(text)
     if url.get_backend_name() == "sqlite":
         _need_file(url)
-    wait = PATIENCE if patience is None else patience
+    wait = _default(url) if patience is None else patience
     engine = engine_of(url, patience)
     try:
         with told_in_one_sentence(url, wait):
@@ -112,10 +112,15 @@ def engine_of(url: URL, patience: float | None = None) -> Engine:
 def _waits(url: URL, patience: float | None) -> dict[str, Any]:
     # What the URL says goes before an option, and that before the environment.
     if url.get_backend_name() == "sqlite":
-        return {} if "timeout" in url.query else {"timeout": PATIENCE if patience is None else patience}
+        return {} if "timeout" in url.query else {"timeout": _default(url) if patience is None else patience}
     if "connect_timeout" in url.query or (patience is None and "PGCONNECT_TIMEOUT" in os.environ):
         return {}
     return {"connect_timeout": CONNECT_TIMEOUT if patience is None else math.ceil(patience)}
+
+
+def _default(url: URL) -> float:
+    # Who waits for SQLite's lock hears no Ctrl-C meanwhile.
+    return SQLITE_PATIENCE if url.get_backend_name() == "sqlite" else PATIENCE
 
 
 def shown_url(url: URL) -> str:

@@ -20,11 +20,23 @@ if TYPE_CHECKING:
 def traffic(row: Overview) -> str:
     """Return what traffic does, as shape, word and colour."""
     if row.state.is_open:
-        whole = " (the whole is)" if row.state.open_scope != row.state.scope else ""
-        return click.style(f"■ V2 OFF · serving V1{whole}", fg="red", bold=True)
-    if row.state.forced_until is not None:
-        return click.style("▲ V2 FORCED ON", fg="yellow", bold=True)
+        return off_sign(" (the whole is)" if row.state.open_scope != row.state.scope else "")
+    return on_sign() if row.state.forced_until is None else forced_sign()
+
+
+def off_sign(why: str = "") -> str:
+    """Say that traffic gets V1."""
+    return click.style(f"■ V2 OFF · serving V1{why}", fg="red", bold=True)
+
+
+def on_sign() -> str:
+    """Say that traffic gets V2."""
     return click.style("● V2 ON", fg="green", bold=True)
+
+
+def forced_sign() -> str:
+    """Say that traffic gets V2, whatever is reported."""
+    return click.style("▲ V2 FORCED ON", fg="yellow", bold=True)
 
 
 def name_of(row: Overview) -> str:

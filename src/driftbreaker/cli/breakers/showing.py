@@ -10,6 +10,7 @@ import click
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from driftbreaker.store import Overview
@@ -40,10 +41,8 @@ def show(name: str, url: str | None, scope: str | None, as_json: bool) -> None:
         say(render({"breakers": [document.detailed(row, written) for row, written in kept]}))
         return
     for number, (row, written) in enumerate(kept):
-        for line in ([""] if number else []) + list(screen.detailed(row)):
-            say(line)
-        for each in written:
-            say(f"   note    {note(each, row.now)}")
+        say_lines(([""] if number else []) + list(screen.detailed(row)))
+        say_lines(f"   note    {note(each, row.now)}" for each in written)
     _suggest(name, rows)
 
 
