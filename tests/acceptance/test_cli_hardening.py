@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -215,9 +216,23 @@ def assert_locked(done: Result) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("timeout", ["0", "-1", "nan", "soon", "1e9"])
+@pytest.mark.parametrize("timeout", ["0", "-1", "nan", "soon", "inf"])
 def test_a_timeout_that_is_none(timeout: str) -> None:
-    assert cli("list", "--timeout", timeout).exit_code == 2
+    for command in (("list",), ("watch", "--interval", "1"), ("alerts", "test", "--for", "1")):
+        option = "--for" if "alerts" in command else "--timeout"
+        done = cli(*command, option, "-1" if timeout == "0" and command != ("list",) else timeout)
+        assert done.exit_code == 2
+        assert f"Invalid value for '{option}'" in done.stderr
+
+
+def test_a_server_that_never_answers_is_waited_for_no_longer(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"postgresql+psycopg://u:{HIDDEN}@127.0.0.1:{silent.getsockname()[1]}/x"
+        done = cli("list", "--db", url, "--timeout", "2")
+    assert (done.exit_code, done.stdout) == (124, "")
+    assert "does not answer" in done.stderr
+    assert HIDDEN not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 # Who types.

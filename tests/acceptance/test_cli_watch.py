@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -254,6 +255,23 @@ def test_it_waits_for_a_database_that_goes_away(postgres: PostgresServer, postgr
         watch.end()
     assert sum("trying on" in line for line in watch.err) == 1, "once, however often it tries"
     admin.dispose()
+    place.engine.dispose()
+
+
+def test_a_file_that_is_gone_is_waited_for_and_not_made_anew(sqlite_url: str, tmp_path: Path) -> None:
+    place = Place(sqlite_url, create_engine(sqlite_url))
+    furnish(place)
+    place.engine.dispose()
+    file = Path(str(make_url(sqlite_url).database))
+    with watching(place, "pricing") as watch:
+        file.rename(tmp_path / "elsewhere.db")
+        watch.until(lambda: any("there is no file" in line for line in watch.err))
+        assert not file.exists()
+        (tmp_path / "elsewhere.db").rename(file)
+        watch.until(lambda: any("is back" in line for line in watch.err))
+        place.enable("pricing")
+        watch.until(lambda: len(watch.out) == 2)
+        watch.end()
     place.engine.dispose()
 
 

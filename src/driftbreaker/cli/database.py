@@ -10,6 +10,7 @@ import click
 
 from driftbreaker.cli.environment import secret
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from driftbreaker.cli.engine import Database
@@ -27,7 +28,7 @@ def database_option(command: Command) -> Command:
     """Give a command the options `--db`, which it gets as `url`, and `--timeout`, which `open_database` reads."""
     timeout = click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True, max=MAX_PATIENCE),
+        type=Seconds(min=0, min_open=True, max=MAX_PATIENCE),
         metavar="S",
         expose_value=False,
         callback=_keep,

@@ -50,12 +50,17 @@ class Database:
         """The outbox in it."""
         return Ledger(self.tables)
 
+    def disconnect(self) -> None:
+        """Hold no connection until the next session, which makes one within the time to connect."""
+        self.engine.dispose()
+
     @contextmanager
     def session(self, *, keeps: bool = True) -> Iterator[Session]:
         """Yield a session in a transaction that commits at the end; one that does not keep anything rolls back.
 
         Raises Failure for whatever the database does to it, also for making it wait.
         """
+        _need_file(self.url)
         with told_in_one_sentence(self.url, self.wait), Session(self.engine) as session, session.begin():
             store.limit_waits(session, self.tables, self.wait)
             yield session
@@ -67,8 +72,7 @@ class Database:
 def opened(text: str, patience: float | None = None) -> Iterator[Database]:
     """Yield the database of a URL; raise Failure for whatever the database does to the commands inside."""
     url = checked_url(text)
-    if url.get_backend_name() == "sqlite":
-        _need_file(url)
+    _need_file(url)
     wait = _default(url) if patience is None else patience
     engine = engine_of(url, patience)
     try:
@@ -181,6 +185,8 @@ def _first_line(error: BaseException | None, url: URL) -> str:
 
 
 def _need_file(url: URL) -> None:
+    if url.get_backend_name() != "sqlite":
+        return
     if in_memory(url):
         raise CannotTell("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
     # SQLite would make an empty file of a misspelt name.

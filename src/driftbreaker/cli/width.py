@@ -11,13 +11,15 @@ from typing import IO
 
 import click
 
-from driftbreaker.cli.text import say
+from driftbreaker.cli.text import say, tell
 
 NARROWEST = 20
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 # A line that begins with a word in a column of its own goes on below what follows the word.
 _LABEL = re.compile(r"   [a-z]+ +")
 _LABELLED = 11
+# What stands in brackets, as "(4 min ago)", stays together while it is short.
+_WORD = re.compile(r" *(?:\([^()]{1,16}\)[^ ]*|[^ ]+)")
 
 
 def size_of(stream: IO[str]) -> tuple[int, int] | None:
@@ -31,10 +33,21 @@ def size_of(stream: IO[str]) -> tuple[int, int] | None:
 
 def say_lines(lines: Iterable[str]) -> None:
     """Print lines of a screen, on stdout; folded between words where that is a terminal."""
-    size = size_of(sys.stdout) if sys.stdout.isatty() else None
     for line in lines:
-        for part in [line] if size is None else folded(line, size[0]):
+        for part in _fitted(line, sys.stdout):
             say(part)
+
+
+def tell_lines(*lines: str) -> None:
+    """Print prose, on stderr; folded between words where that is a terminal."""
+    for line in lines:
+        for part in _fitted(line, sys.stderr):
+            tell(part)
+
+
+def _fitted(line: str, stream: IO[str]) -> Iterator[str]:
+    size = size_of(stream) if stream.isatty() else None
+    return iter([line]) if size is None else folded(line, size[0])
 
 
 def folded(line: str, columns: int) -> Iterator[str]:
@@ -80,7 +93,7 @@ def _indent(line: str) -> int:
 
 def _pieces(line: str, columns: int) -> Iterator[str]:
     """Yield the words, each with the blanks before it; one that no line holds in parts."""
-    for word in re.findall(r" *[^ ]+", line):
+    for word in _WORD.findall(line):
         while width(word) > columns and not _STYLE.search(word):
             head = _head(word, columns)
             yield head

@@ -12,6 +12,7 @@ from driftbreaker.cli.text import moment, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from driftbreaker import HistoryEntry, Incident
     from driftbreaker.store import Overview
@@ -51,7 +52,10 @@ def listed(row: Overview) -> Iterator[str]:
     if row.state.is_open:
         yield f"   {plain(row.state.reason or '')}"
         yield f"   Until {until(row)}. {_taken(row)}"
-    elif row.state.consecutive_failures:
+        return
+    if row.state.forced_until is not None:
+        yield f"   {_forced(row.state.forced_until, row)}"
+    if row.state.consecutive_failures:
         yield f"   {_streak(row)}"
 
 
@@ -67,7 +71,7 @@ def detailed(row: Overview) -> Iterator[str]:
     else:
         yield f"   streak  {_streak(row)}"
         if row.state.forced_until is not None:
-            yield f"   forced  until {moment(row.state.forced_until, row.now)}: reports count and never trip"
+            yield f"   forced  {_forced(row.state.forced_until, row)}"
     yield from _counts(row)
 
 
@@ -94,6 +98,10 @@ def change(entry: HistoryEntry) -> Iterator[str]:
 
 def _since(row: Overview) -> str:
     return "" if row.state.opened_at is None else f"  since {moment(row.state.opened_at, row.now)}"
+
+
+def _forced(end: datetime, row: Overview) -> str:
+    return f"Until {moment(end, row.now)}: reports count and never trip"
 
 
 def _taken(row: Overview) -> str:

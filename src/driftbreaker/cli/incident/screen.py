@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 def incident(each: Incident, notes: list[Note], now: datetime) -> Iterator[str]:
     """Yield one incident: what it was, who is on it or ended it, and what was written to it."""
-    state = click.style("● over", fg="green") if each.resolved else click.style("■ open", fg="red", bold=True)
-    yield f"{state}  {plain(each.severity)}  since {moment(each.timestamp, now)}  {plain(each.id)}"
+    yield f"{_state(each)}  {plain(each.severity)}  since {moment(each.timestamp, now)}  {plain(each.id)}"
     yield f"   {plain(each.reason)}"
     if each.sample_count:
         yield f"   drift score {each.drift_score:g}, samples {each.sample_count}"
     yield f"   {on_it(each)}"
     if each.resolved_at is not None:
-        why = plain(each.resolution_notes or "no reason recorded")
-        yield f"   ended by {plain(each.resolved_by or 'somebody')}, {moment(each.resolved_at, now)}: {why}"
+        yield f"   {_ended(each, each.resolved_at, now)}"
     for written in notes:
         yield f"   note    {note(written, now)}"
 
@@ -38,10 +36,17 @@ def detailed(
 ) -> Iterator[str]:
     """Yield one incident in full: which breaker, the evidence, what was done about it and written to it, its page."""
     scope = f" ({plain(each.scope)})" if each.scope else ""
-    yield click.style(plain(each.name) + scope, bold=True)
-    yield from incident(each, [], now)
+    called = click.style(plain(each.name) + scope, bold=True)
+    yield f"{_state(each)}  {plain(each.severity)}  {called}  since {moment(each.timestamp, now)}"
+    yield f"   why     {plain(each.reason)}"
+    yield f"   who     {on_it(each)}"
+    if each.resolved_at is not None:
+        yield f"   {_ended(each, each.resolved_at, now)}"
+    if each.sample_count:
+        yield f"   score   {each.drift_score:g}, samples {each.sample_count}"
     if each.details:
         yield f"   details {plain(json.dumps(each.details, ensure_ascii=False))}"
+    yield f"   id      {plain(each.id)}"
     if each.superseded_by is not None:
         yield f"   next    incident {plain(each.superseded_by)} took its place"
     # A note is an entry of the history as well: it is shown as what it says.
@@ -55,11 +60,21 @@ def detailed(
         yield from _deliveries(entry_)
 
 
-def _deliveries(entry: Entry) -> Iterator[str]:
-    from driftbreaker.cli.outbox.screen import alert
+def _state(each: Incident) -> str:
+    return click.style("● over", fg="green") if each.resolved else click.style("■ open", fg="red", bold=True)
 
-    first, *others = alert(entry)
-    yield f"   page    {first}"
+
+def _ended(each: Incident, at: datetime, now: datetime) -> str:
+    why = plain(each.resolution_notes or "no reason recorded")
+    return f"ended by {plain(each.resolved_by or 'somebody')}, {moment(at, now)}: {why}"
+
+
+def _deliveries(entry: Entry) -> Iterator[str]:
+    from driftbreaker.cli.outbox.screen import alert, state
+
+    # Its name and its since are those of the incident.
+    _, *others = alert(entry)
+    yield f"   page    {state(entry)}  alert {entry.identity[:12]}"
     yield from (f"        {line}" for line in others)
 
 

@@ -12,6 +12,7 @@ import click
 
 from driftbreaker.cli.database import open_database, url_option
 from driftbreaker.cli.exits import Failure, TimedOut, Usage
+from driftbreaker.cli.seconds import Seconds
 from driftbreaker.cli.text import plain, tell
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ PATIENCE = 5.0
 @url_option
 @click.option("--scope", metavar="SCOPE", help="Only this scope, and the whole; '' is the whole alone.")
 @click.option("--until", type=click.Choice(["on", "off"]), help="End with 0 as soon as V2 is so; wants a NAME.")
-@click.option("--interval", type=click.FloatRange(0.1, 3600), default=2.0, metavar="S", help="Look every S seconds.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="End with 124 after so many seconds.")
+@click.option(
+    "--interval", type=Seconds(0.1, 3600), default=2.0, show_default=True, metavar="S", help="Look every S seconds."
+)
+@click.option("--timeout", type=Seconds(min=0), metavar="S", help="End with 124 after so many seconds.")
 @click.option("--new", "is_new", is_flag=True, help="Nothing is on record of this name yet, and it is spelt right.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line: what is, then every change.")
 def watch(

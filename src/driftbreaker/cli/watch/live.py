@@ -45,7 +45,7 @@ class Live:
         if self._newsroom is None:
             self._newsroom = Newsroom(look)
         else:
-            self._latest.extendleft(each.line() for each in self._newsroom.news(look))
+            self._latest.extendleft(each.short() for each in self._newsroom.news(look))
         self._look, self._seen_at = look, self._clock()
         self.again()
 
@@ -88,7 +88,8 @@ class Live:
         yield from screen.detailed(row) if self._named else screen.listed(row)
         end = row.state.disabled_until if row.state.is_open else row.state.forced_until
         if end is not None:
-            yield f"   left    {click.style(countdown((end - now).total_seconds()), bold=True)}"
+            left = click.style(countdown((end - now).total_seconds()), bold=True)
+            yield f"   left    {left}" if self._named else f"   {left} left"
 
 
 def countdown(seconds: float) -> str:

@@ -62,6 +62,8 @@ class Eyes:
 
     def look(self) -> Look:
         """Look once. Raises Failure when the database does not let it; what changed meanwhile is seen the next time."""
+        # A connection that is kept would be in the way of whoever moves the database, and could go silent unnoticed.
+        self._database.disconnect()
         with self._database.session() as session:
             # The changes first: whatever they say has happened, the rows show as well.
             changes = self._trail.read(session)

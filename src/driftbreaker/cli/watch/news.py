@@ -34,11 +34,20 @@ class News:
 
     def line(self) -> str:
         """Return it for people."""
-        called = plain(self.name) + (f" ({plain(self.scope)})" if self.scope else "")
-        said = f"{self.at:%Y-%m-%d %H:%M:%S} UTC  {_SHOWN[self.serving]}  {click.style(called, bold=True)}  "
+        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC  {_SHOWN[self.serving]}  {self._called()}  {self._said()}"
+
+    def short(self) -> str:
+        """Return it for people who have the breaker itself before their eyes."""
+        sign, _, _ = click.unstyle(_SHOWN[self.serving]).partition(" ")
+        return f"{self.at:%H:%M:%S} {sign} {self._called()}  {self._said()}"
+
+    def _called(self) -> str:
+        return click.style(plain(self.name) + (f" ({plain(self.scope)})" if self.scope else ""), bold=True)
+
+    def _said(self) -> str:
         if self.entry is None:
-            return said + EXPIRED
-        return f"{said}{self.entry.change.value} by {plain(self.entry.actor)}: {plain(self.entry.reason)}"
+            return EXPIRED
+        return f"{self.entry.change.value} by {plain(self.entry.actor)}: {plain(self.entry.reason)}"
 
     def document(self) -> dict[str, Any]:
         """Return it for programs."""
