@@ -68,3 +68,42 @@ def test_where_there_is_none_it_says_so(place: Place) -> None:
     assert "pricing is on: there is no incident" in run(place, "ack", "pricing", "--by", "alice", exits=3).stderr
     assert "has no incident 'x'" in run(place, "note", "pricing", "hm", "--incident", "x", "--by", "a", exits=2).stderr
     assert "It is not off. See --all" in run(place, "list", "pricing").stderr
+
+
+def test_one_in_full(place: Place) -> None:
+    place.disable("pricing", "first")
+    run(place, "note", "pricing", "the cache?", "--by", "bob")
+    (first,) = incidents(place)
+    place.disable("pricing", "second")
+    run(place, "ack", "pricing", "--by", "alice")
+    shown = run(place, "show", "pricing").stdout
+    assert shown.startswith("■ open  P2  pricing  since ")
+    for part in ("why     second", "who     alice is on it.", "acknowledge by alice: On it", "page    ■ FIRING"):
+        assert part in shown, part
+    assert "no relay has taken it yet" in shown
+    assert "the cache?" not in shown
+    over = run(place, "show", "--incident", first["id"]).stdout
+    for part in ("● over", "why     first", "took its place", "bob: the cache?", "disable by alice: first"):
+        assert part in over, part
+    assert "acknowledge" not in over
+    assert "FIRING" not in over, "its page tells of the second one by now"
+
+
+def test_one_in_full_for_programs(place: Place) -> None:
+    place.disable("pricing")
+    place.enable("pricing")
+    incident = json.loads(run(place, "show", "pricing", "--json").stdout)["incident"]
+    assert [entry["change"] for entry in incident["history"]] == ["disable", "enable"]
+    assert [alert["state"] for alert in incident["alerts"]] == ["resolved"]
+    assert "Take it" not in run(place, "show", "pricing").stderr
+
+
+def test_which_one_must_be_said(place: Place) -> None:
+    place.disable("pricing")
+    assert "which incident?" in run(place, "show", exits=2).stderr
+    assert "which incident?" in run(place, "show", "pricing", "--incident", "x", exits=2).stderr
+    assert "no incident has the id 'x'" in run(place, "show", "--incident", "x", exits=3).stderr
+    assert "must be an incident's id" in run(place, "show", "--incident", "x" * 40, exits=2).stderr
+    with Session(place.engine) as session, session.begin():
+        CircuitBreaker(session, "search").report_drift(0.5)
+    assert "search never was off" in run(place, "show", "search", exits=3).stderr

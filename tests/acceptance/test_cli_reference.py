@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
+from tests.support.commands import every_command
 
 from driftbreaker.cli.app import app
 
@@ -44,16 +43,6 @@ def test_the_page_shows_the_help_that_is_printed(page: Path) -> None:
         assert written == real, f"the page is old, this writes it anew: {REWRITE}"
 
 
-def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[str]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from every_command(command, (*path, name))
-        else:
-            yield " ".join((*path, name))
-
-
 def test_every_command_has_its_help_on_a_page() -> None:
     shown = {block["command"] for page in PAGES for block in SHOWN.finditer(page.read_text())}
-    assert shown == set(every_command(app))
+    assert shown == set(every_command())

@@ -37,6 +37,8 @@ def loaded_by(*arguments: str) -> set[str]:
         ("alerts", "--help"),
         ("alerts", "test", "--help"),
         ("demo", "--help"),
+        ("watch", "--help"),
+        ("incident", "show", "--help"),
     ],
 )
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:

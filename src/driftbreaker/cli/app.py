@@ -23,6 +23,7 @@ _COMMANDS = {
     "relay": Lazy("driftbreaker.cli.relay.command", "relay", "Send the alerts that the database holds, until stopped."),
     "reset": Lazy(_SWITCHING, "reset", "Turn V2 on, and forget what was counted."),
     "show": Lazy(f"{_BREAKERS}.showing", "show", "Show one breaker, and what to type next."),
+    "watch": Lazy("driftbreaker.cli.watch.command", "watch", "Watch breakers as they change."),
 }
 
 

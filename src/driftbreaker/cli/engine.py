@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed
+from driftbreaker import store
+from driftbreaker.cli.database import PATIENCE, SQLITE_PATIENCE
+from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut
 from driftbreaker.outbox import Ledger
 from driftbreaker.tables import Tables, default_tables
 
@@ -24,41 +27,57 @@ _BACKENDS = ("sqlite", "postgresql")
 _DISTRIBUTIONS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 _MISSING_TABLES = ("42P01", "3F000")
 _NOT_ALLOWED = ("42501", "25006")
+_LOCKED = ("55P03",)
+_SLOW = ("57014",)
 
 
 @dataclass(frozen=True)
 class Database:
-    """An engine, its URL as it may be shown, and the tables in it."""
+    """An engine, its URL and how that may be shown, the tables in it, and how many seconds it is waited for."""
 
     engine: Engine
-    shown: str
+    url: URL
     tables: Tables
+    wait: float
+
+    @property
+    def shown(self) -> str:
+        """Its URL without a password."""
+        return shown_url(self.url)
 
     @property
     def ledger(self) -> Ledger:
         """The outbox in it."""
         return Ledger(self.tables)
 
+    def disconnect(self) -> None:
+        """Hold no connection until the next session, which makes one within the time to connect."""
+        self.engine.dispose()
+
     @contextmanager
     def session(self, *, keeps: bool = True) -> Iterator[Session]:
-        """Yield a session in a transaction that commits at the end; one that does not keep anything rolls back."""
-        with Session(self.engine) as session, session.begin():
+        """Yield a session in a transaction that commits at the end; one that does not keep anything rolls back.
+
+        Raises Failure for whatever the database does to it, also for making it wait.
+        """
+        _need_file(self.url)
+        with told_in_one_sentence(self.url, self.wait), Session(self.engine) as session, session.begin():
+            store.limit_waits(session, self.tables, self.wait)
             yield session
             if not keeps:
                 session.rollback()
 
 
 @contextmanager
-def opened(text: str) -> Iterator[Database]:
+def opened(text: str, patience: float | None = None) -> Iterator[Database]:
     """Yield the database of a URL; raise Failure for whatever the database does to the commands inside."""
     url = checked_url(text)
-    if url.get_backend_name() == "sqlite":
-        _need_file(url)
-    shown = shown_url(url)
-    engine = engine_of(url)
+    _need_file(url)
+    wait = _default(url) if patience is None else patience
+    engine = engine_of(url, patience)
     try:
-        with told_in_one_sentence(url):
-            yield Database(engine, shown, default_tables())
+        with told_in_one_sentence(url, wait):
+            yield Database(engine, url, default_tables(), wait)
     finally:
         engine.dispose()
 
@@ -84,17 +103,28 @@ def checked_url(text: str, who: str = "the command line", examples: str = EXAMPL
     return url
 
 
-def engine_of(url: URL) -> Engine:
-    """Return an engine that does not wait for ever for a server that never answers."""
-    patience: dict[str, Any] = {}
-    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
-        patience = {"connect_timeout": CONNECT_TIMEOUT} if "PGCONNECT_TIMEOUT" not in os.environ else {}
+def engine_of(url: URL, patience: float | None = None) -> Engine:
+    """Return an engine that does not wait for ever: not for a server that never answers, not for a file's lock."""
     try:
-        return create_engine(url, connect_args=patience)
+        return create_engine(url, connect_args=_waits(url, patience))
     except ModuleNotFoundError as error:
         raise CannotTell(_missing_driver(error)) from None
     except (ArgumentError, TypeError, ValueError):
         raise CannotTell(f"{shown_url(url)} has parameters that no database takes") from None
+
+
+def _waits(url: URL, patience: float | None) -> dict[str, Any]:
+    # What the URL says goes before an option, and that before the environment.
+    if url.get_backend_name() == "sqlite":
+        return {} if "timeout" in url.query else {"timeout": _default(url) if patience is None else patience}
+    if "connect_timeout" in url.query or (patience is None and "PGCONNECT_TIMEOUT" in os.environ):
+        return {}
+    return {"connect_timeout": CONNECT_TIMEOUT if patience is None else math.ceil(patience)}
+
+
+def _default(url: URL) -> float:
+    # Who waits for SQLite's lock hears no Ctrl-C meanwhile.
+    return SQLITE_PATIENCE if url.get_backend_name() == "sqlite" else PATIENCE
 
 
 def shown_url(url: URL) -> str:
@@ -109,19 +139,34 @@ def in_memory(url: URL) -> bool:
 
 
 @contextmanager
-def told_in_one_sentence(url: URL) -> Iterator[None]:
-    """Raise Failure instead of what the database raises."""
+def told_in_one_sentence(url: URL, wait: float = PATIENCE) -> Iterator[None]:
+    """Raise Failure instead of what the database raises; `wait` is how many seconds it was waited for."""
     try:
         yield
     except DBAPIError as error:
-        raise _failure(error, url) from None
+        raise _late(error, url, wait) or _failure(error, url) from None
     except SQLAlchemyError as error:
         raise CannotTell(f"cannot use {shown_url(url)}: {_first_line(error, url)}") from None
 
 
+def _late(error: DBAPIError, url: URL, wait: float) -> TimedOut | None:
+    shown, said, code = shown_url(url), _first_line(error.orig, url), _code(error)
+    if code in _LOCKED or said.startswith(("database is locked", "database table is locked")):
+        return TimedOut(f"somebody else holds a lock in {shown}, for longer than {wait:g} s: try again later")
+    if code in _SLOW and "timeout" in said:
+        return TimedOut(f"{shown} took longer than {wait:g} s to answer: try again, or give it a longer --timeout")
+    if code is None and ("timeout expired" in said or "connection timeout" in said):
+        return TimedOut(f"{shown} does not answer: {said}")
+    return None
+
+
+def _code(error: DBAPIError) -> str | None:
+    code: str | None = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return code
+
+
 def _failure(error: DBAPIError, url: URL) -> Failure:
-    shown, said = shown_url(url), _first_line(error.orig, url)
-    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    shown, said, code = shown_url(url), _first_line(error.orig, url), _code(error)
     if code in _MISSING_TABLES or "no such table" in said:
         return CannotTell(
             f"the tables of driftbreaker are not in {shown}: driftbreaker.metadata.create_all(engine) makes them"
@@ -140,6 +185,8 @@ def _first_line(error: BaseException | None, url: URL) -> str:
 
 
 def _need_file(url: URL) -> None:
+    if url.get_backend_name() != "sqlite":
+        return
     if in_memory(url):
         raise CannotTell("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
     # SQLite would make an empty file of a misspelt name.

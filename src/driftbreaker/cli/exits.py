@@ -18,6 +18,7 @@ class Status(IntEnum):
     NOT_FOUND = 3
     NOT_ALLOWED = 4
     CONFLICT = 5  # somebody was first
+    TIMEOUT = 124  # as of timeout(1)
     INTERRUPTED = 130
 
 
@@ -52,6 +53,12 @@ class Conflict(Failure):
     """Somebody was first."""
 
     exit_code = Status.CONFLICT
+
+
+class TimedOut(Failure):
+    """What was waited for did not come in time."""
+
+    exit_code = Status.TIMEOUT
 
 
 class Usage(click.UsageError):

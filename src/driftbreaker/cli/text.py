@@ -17,7 +17,7 @@ _UNSAFE = re.compile(
 
 
 # For encodings that know ASCII only; one sign for one sign keeps the columns.
-_ASCII = str.maketrans("●■◌·", "*#o.")
+_ASCII = str.maketrans("●■◌·▲…", "*#o.^~")
 
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -50,15 +50,16 @@ def _escape(found: re.Match[str]) -> str:
 
 def say(text: str = "") -> None:
     """Print data, on stdout. What its encoding lacks is written as an escape."""
-    click.echo(_encodable(text, sys.stdout))
+    click.echo(encodable(text, sys.stdout))
 
 
 def tell(text: str) -> None:
     """Print prose, on stderr."""
-    click.echo(_encodable(text, sys.stderr), err=True)
+    click.echo(encodable(text, sys.stderr), err=True)
 
 
-def _encodable(text: str, stream: IO[str]) -> str:
+def encodable(text: str, stream: IO[str]) -> str:
+    """Return `text` with what the stream's encoding lacks as escapes."""
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
         text.encode(encoding)

@@ -114,6 +114,10 @@ class Sql(ABC):
         """Return what lets a transaction wait for a row's lock so long at most; None where no row has one."""
 
     @abstractmethod
+    def limit_statements(self, milliseconds: ColumnElement[Any]) -> ColumnElement[Any] | None:
+        """Return what lets each statement of a transaction take so long at most; None where nothing limits it."""
+
+    @abstractmethod
     def lags(self) -> ColumnElement[Any]:
         """Return whether this database repeats another one, some time later."""
 
@@ -170,6 +174,9 @@ class PostgreSQL(Sql):
 
     def limit_lock_waits(self, milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.set_config("lock_timeout", milliseconds, true())
+
+    def limit_statements(self, milliseconds: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.set_config("statement_timeout", milliseconds, true())
 
     def lags(self) -> ColumnElement[Any]:
         return func.pg_is_in_recovery(type_=Boolean)
@@ -257,6 +264,9 @@ class SQLite(Sql):
         return None
 
     def limit_lock_waits(self, milliseconds: ColumnElement[Any]) -> None:
+        return None
+
+    def limit_statements(self, milliseconds: ColumnElement[Any]) -> None:
         return None
 
     def lags(self) -> ColumnElement[Any]:

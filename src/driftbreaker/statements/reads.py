@@ -86,20 +86,34 @@ def state(sql: Sql) -> Select[Any]:
 @cache
 def incidents(sql: Sql, *, include_resolved: bool) -> Select[Any]:
     """The newest incidents of a breaker; the one of an expired breaker reads as resolved at the breaker's end."""
-    i, b = sql.tables.incidents.c, sql.tables.breakers.c
-    lapsed = and_(b.incident_id == i.id, expired(sql))
-    lapsed_at = case((lapsed, sql.greatest(b.until, b.changed_at)), else_=null())
-    ours = sql.tables.incidents.outerjoin(sql.tables.breakers, and_(b.name == i.name, b.scope == i.scope))
+    i = sql.tables.incidents.c
     statement = (
-        select(sql.tables.incidents, lapsed_at.label("lapsed_at"))
-        .select_from(ours)
+        _incidents(sql)
         .where(i.name == value(i.name), i.scope == value(i.scope))
         .order_by(i.ts.desc(), i.seq.desc())
         .limit(parameter("limit", COUNT))
     )
     if include_resolved:
         return statement
-    return statement.where(i.resolved_at.is_(None), func.coalesce(lapsed, false()).is_(false()))
+    return statement.where(i.resolved_at.is_(None), func.coalesce(_lapsed(sql), false()).is_(false()))
+
+
+@cache
+def incident(sql: Sql) -> Select[Any]:
+    """One incident, of whatever breaker, by its id."""
+    i = sql.tables.incidents.c
+    return _incidents(sql).where(i.id == value(i.id, "incident_id"))
+
+
+def _incidents(sql: Sql) -> Select[Any]:
+    i, b = sql.tables.incidents.c, sql.tables.breakers.c
+    lapsed_at = case((_lapsed(sql), sql.greatest(b.until, b.changed_at)), else_=null())
+    ours = sql.tables.incidents.outerjoin(sql.tables.breakers, and_(b.name == i.name, b.scope == i.scope))
+    return select(sql.tables.incidents, lapsed_at.label("lapsed_at")).select_from(ours)
+
+
+def _lapsed(sql: Sql) -> ColumnElement[bool]:
+    return and_(sql.tables.breakers.c.incident_id == sql.tables.incidents.c.id, expired(sql))
 
 
 @cache

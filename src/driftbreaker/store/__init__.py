@@ -3,14 +3,15 @@
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
-from .listing import Overview, breakers, breakers_named, database_now, names_near
-from .locks import limit_lock_waits
+from .listing import Overview, breakers, breakers_named, database_now, history_about, incident_with, names_near
+from .locks import limit_lock_waits, limit_waits
 from .messages import read_message
 from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
 from .switching import disable, enable, force_on, hold, reset
+from .trail import Trail
 from .transition import recover_quietly
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Sighting",
+    "Trail",
     "acknowledge",
     "add_note",
     "assign",
@@ -35,9 +37,12 @@ __all__ = [
     "get_incidents",
     "get_notes",
     "get_state",
+    "history_about",
     "hold",
+    "incident_with",
     "is_open",
     "limit_lock_waits",
+    "limit_waits",
     "missing_tables",
     "names_near",
     "read_message",

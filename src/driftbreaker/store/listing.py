@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Row, Select
 from sqlalchemy.orm import Session
 
-from ..model import BreakerState, Incident, Key
-from ..statements import listing, reads, sql_for
+from ..model import BreakerState, HistoryEntry, Incident, Key
+from ..statements import changes, listing, reads, sql_for
 from ..statements.listing import INCIDENT
 from ..tables import Tables
-from .records import incident_of, state_of
+from .records import history_entry_of, incident_of, state_of
 
 NEAR = 200
 
@@ -60,6 +60,18 @@ def database_now(session: Session, tables: Tables) -> datetime:
     """Return the time by the database's clock."""
     now: datetime = _run(session, tables, reads.now)[0].now
     return now
+
+
+def incident_with(session: Session, tables: Tables, incident_id: str) -> Incident | None:
+    """Return one incident, of whatever breaker; None when no incident has this id. One statement."""
+    rows = _run(session, tables, reads.incident, incident_id=incident_id)
+    return incident_of(rows[0], rows[0].lapsed_at) if rows else None
+
+
+def history_about(session: Session, tables: Tables, incident: Incident, *, limit: int = 1_000) -> list[HistoryEntry]:
+    """Return what was done about an incident, oldest first. One statement, through the index of a breaker's history."""
+    values = {"name": incident.name, "scope": incident.scope, "incident_id": incident.id}
+    return [history_entry_of(row) for row in _run(session, tables, changes.about, **values, limit=limit)]
 
 
 def _run(session: Session, tables: Tables, statement: Any, **values: Any) -> Sequence[Row[Any]]:

@@ -1,6 +1,8 @@
-"""How long a transaction of our own waits for a breaker's row."""
+"""How long a transaction of our own waits for a breaker's row, and for an answer."""
 
 from __future__ import annotations
+
+import math
 
 from sqlalchemy.orm import Session
 
@@ -14,3 +16,17 @@ def limit_lock_waits(session: Session, tables: Tables, seconds: float) -> None:
     statement = locks.limit_waits(sql_for(tables, connection.dialect.name, clocked=False))
     if statement is not None:
         connection.execute(statement, {"p_milliseconds": str(round(seconds * 1000))})
+
+
+def limit_waits(session: Session, tables: Tables, seconds: float) -> None:
+    """Wait for each row's lock so long at most, and a second longer for each answer, until the transaction ends.
+
+    One statement on PostgreSQL, whose settings end with the transaction: a pooler that hands the connection on to
+    others hands on none of this. SQLite's one lock has its limit at the connection.
+    """
+    connection = session.connection()
+    statement = locks.limit_answers(sql_for(tables, connection.dialect.name, clocked=False))
+    if statement is not None:
+        milliseconds = math.ceil(seconds * 1000)
+        # The lock's limit goes off first: it says what was waited for.
+        connection.execute(statement, {"p_milliseconds": str(milliseconds), "p_in_all": str(milliseconds + 1000)})

@@ -9,6 +9,7 @@ import click
 from driftbreaker.cli.channels import NO_CHANNEL, Receivers, alertmanager_of, channel_options, other_channels_of
 from driftbreaker.cli.database import json_option
 from driftbreaker.cli.exits import Status, Usage
+from driftbreaker.cli.seconds import Seconds
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--for",
     "seconds",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=0.0,
     metavar="S",
     help="Let it fire so long.  [default: 0]",

@@ -6,7 +6,8 @@ import click
 
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
-from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.text import tell
+from driftbreaker.cli.width import say_lines
 
 
 @click.command()
@@ -34,8 +35,7 @@ def history(
         print_rows(kind, "history", map(document.change, entries), document.HISTORY_COLUMNS)
         return
     for entry in entries:
-        for line in screen.change(entry):
-            say(line)
+        say_lines(screen.change(entry))
     if len(entries) == limit:
         tell(f"Older ones: --before {entries[-1].seq}")
     elif not entries:

@@ -6,7 +6,8 @@ import click
 
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
-from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.text import tell
+from driftbreaker.cli.width import say_lines
 
 
 @click.command("list")
@@ -30,8 +31,7 @@ def list_breakers(url: str | None, only_off: bool, limit: int, output: str | Non
     if kind is not Format.TABLE:
         print_rows(kind, "breakers", map(document.breaker, rows), document.BREAKER_COLUMNS)
     for row in rows if kind is Format.TABLE else ():
-        for line in screen.listed(row):
-            say(line)
+        say_lines(screen.listed(row))
     if len(on) > limit:
         tell(f"There are more that are on: --limit {limit * 10} shows more of them.")
     if not rows:

@@ -12,6 +12,7 @@ from driftbreaker.cli.text import moment, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from driftbreaker import HistoryEntry, Incident
     from driftbreaker.store import Overview
@@ -20,11 +21,23 @@ if TYPE_CHECKING:
 def traffic(row: Overview) -> str:
     """Return what traffic does, as shape, word and colour."""
     if row.state.is_open:
-        whole = " (the whole is)" if row.state.open_scope != row.state.scope else ""
-        return click.style(f"■ V2 OFF · serving V1{whole}", fg="red", bold=True)
-    if row.state.forced_until is not None:
-        return click.style("▲ V2 FORCED ON", fg="yellow", bold=True)
+        return off_sign(" (the whole is)" if row.state.open_scope != row.state.scope else "")
+    return on_sign() if row.state.forced_until is None else forced_sign()
+
+
+def off_sign(why: str = "") -> str:
+    """Say that traffic gets V1."""
+    return click.style(f"■ V2 OFF · serving V1{why}", fg="red", bold=True)
+
+
+def on_sign() -> str:
+    """Say that traffic gets V2."""
     return click.style("● V2 ON", fg="green", bold=True)
+
+
+def forced_sign() -> str:
+    """Say that traffic gets V2, whatever is reported."""
+    return click.style("▲ V2 FORCED ON", fg="yellow", bold=True)
 
 
 def name_of(row: Overview) -> str:
@@ -39,7 +52,10 @@ def listed(row: Overview) -> Iterator[str]:
     if row.state.is_open:
         yield f"   {plain(row.state.reason or '')}"
         yield f"   Until {until(row)}. {_taken(row)}"
-    elif row.state.consecutive_failures:
+        return
+    if row.state.forced_until is not None:
+        yield f"   {_forced(row.state.forced_until, row)}"
+    if row.state.consecutive_failures:
         yield f"   {_streak(row)}"
 
 
@@ -55,7 +71,7 @@ def detailed(row: Overview) -> Iterator[str]:
     else:
         yield f"   streak  {_streak(row)}"
         if row.state.forced_until is not None:
-            yield f"   forced  until {moment(row.state.forced_until, row.now)}: reports count and never trip"
+            yield f"   forced  {_forced(row.state.forced_until, row)}"
     yield from _counts(row)
 
 
@@ -82,6 +98,10 @@ def change(entry: HistoryEntry) -> Iterator[str]:
 
 def _since(row: Overview) -> str:
     return "" if row.state.opened_at is None else f"  since {moment(row.state.opened_at, row.now)}"
+
+
+def _forced(end: datetime, row: Overview) -> str:
+    return f"Until {moment(end, row.now)}: reports count and never trip"
 
 
 def _taken(row: Overview) -> str:

@@ -9,7 +9,8 @@ import click
 
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
-from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.text import plain, say
+from driftbreaker.cli.width import say_lines, tell_lines
 
 if TYPE_CHECKING:
     from driftbreaker.store import Overview
@@ -40,10 +41,8 @@ def show(name: str, url: str | None, scope: str | None, as_json: bool) -> None:
         say(render({"breakers": [document.detailed(row, written) for row, written in kept]}))
         return
     for number, (row, written) in enumerate(kept):
-        for line in ([""] if number else []) + list(screen.detailed(row)):
-            say(line)
-        for each in written:
-            say(f"   note    {note(each, row.now)}")
+        say_lines(([""] if number else []) + list(screen.detailed(row)))
+        say_lines(f"   note    {note(each, row.now)}" for each in written)
     _suggest(name, rows)
 
 
@@ -51,10 +50,10 @@ def _suggest(name: str, rows: list[Overview]) -> None:
     quoted = plain(shlex.quote(name))
     off = [row for row in rows if row.state.is_open]
     if not off:
-        tell(f"What happened to it: driftbreaker history {quoted} · turn V2 off: driftbreaker disable {quoted}")
+        tell_lines(f"What happened to it: driftbreaker history {quoted} · turn V2 off: driftbreaker disable {quoted}")
         return
     if any(row.incident is not None and row.incident.acknowledged_by is None for row in off):
-        tell(f"Take it: driftbreaker incident ack {quoted}")
+        tell_lines(f"Take it: driftbreaker incident ack {quoted}")
     if not any(row.state.held_by for row in off):
-        tell(f"Keep V2 off until the morning: driftbreaker hold {quoted} --until 09:00")
-    tell(f"Turn V2 on: driftbreaker enable {quoted} (while it is off nothing measures it, unless a shadow does)")
+        tell_lines(f"Keep V2 off until the morning: driftbreaker hold {quoted} --until 09:00")
+    tell_lines(f"Turn V2 on: driftbreaker enable {quoted} (while it is off nothing measures it, unless a shadow does)")

@@ -22,6 +22,7 @@ from driftbreaker.cli.people import (
 )
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from driftbreaker import CircuitBreaker
@@ -215,7 +216,6 @@ def _show(after: Overview, *, changed: bool, dry_run: bool, as_json: bool) -> No
     if as_json:
         say(render({"changed": changed, "dry_run": dry_run, "breaker": document.breaker(after)}))
     else:
-        for line in screen.listed(after):
-            say(line)
+        say_lines(screen.listed(after))
     if dry_run:
         tell("Nothing was changed: this is what it would be.")

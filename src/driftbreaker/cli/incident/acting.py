@@ -12,6 +12,7 @@ from driftbreaker.cli.exits import Conflict, NotFound, Usage
 from driftbreaker.cli.people import actor, reason_for, reason_option
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -116,5 +117,4 @@ def _show(incident: Incident, now: datetime, *, as_json: bool, **_: Any) -> None
     if as_json:
         say(render({"incident": document.incident(incident, [])}))
         return
-    for line in screen.incident(incident, [], now):
-        say(line)
+    say_lines(screen.incident(incident, [], now))

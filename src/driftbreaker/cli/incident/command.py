@@ -7,6 +7,7 @@ _COMMANDS = {
     "ack": Lazy(f"{_HERE}.acting", "acknowledge", "Say that you are on it."),
     "assign": Lazy(f"{_HERE}.acting", "assign", "Give it to somebody."),
     "list": Lazy(f"{_HERE}.listing", "list_incidents", "Show the incidents of a breaker, newest first."),
+    "show": Lazy(f"{_HERE}.showing", "show", "Show one in full: evidence, who did what, its page."),
     "note": Lazy(f"{_HERE}.acting", "note", "Write to it."),
 }
 

@@ -6,7 +6,8 @@ import click
 
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
-from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.text import tell
+from driftbreaker.cli.width import say_lines
 
 
 @click.command("list")
@@ -35,7 +36,6 @@ def list_incidents(
         print_rows(kind, "incidents", (document.incident(*each) for each in shown), document.COLUMNS)
         return
     for each, notes in shown:
-        for line in screen.incident(each, notes, row.now):
-            say(line)
+        say_lines(screen.incident(each, notes, row.now))
     if not shown:
         tell("It never was off." if everything else "It is not off. See --all for what is over.")

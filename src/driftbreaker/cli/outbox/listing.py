@@ -5,6 +5,7 @@ import click
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import say_lines
 
 
 @click.command("list")
@@ -23,7 +24,6 @@ def list_alerts(url: str | None, everything: bool, as_json: bool) -> None:
         say(render({"alerts": [document.alert(entry) for entry in found]}))
         return
     for entry in found:
-        for line in screen.alert(entry):
-            say(line)
+        say_lines(screen.alert(entry))
     if not found:
         tell("No alert is on record." if everything else "No alert fires or waits. See --all for what is over.")

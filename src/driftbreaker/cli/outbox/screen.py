@@ -22,7 +22,7 @@ def alert(entry: Entry) -> Iterator[str]:
     """Yield one alert and how each channel does."""
     scope = f" ({plain(entry.scope)})" if entry.scope else ""
     since = f"since {moment(entry.starts_at, entry.now)}"
-    yield f"{_state(entry)}  {click.style(plain(entry.name) + scope, bold=True)}  {since}  {entry.identity[:12]}"
+    yield f"{state(entry)}  {click.style(plain(entry.name) + scope, bold=True)}  {since}  {entry.identity[:12]}"
     for delivery in entry.deliveries:
         yield f"   {plain(delivery.channel)}: {_delivery(delivery, entry)}"
     if not entry.deliveries:
@@ -59,7 +59,8 @@ def _incident(entry: Entry, incident: Incident | None) -> Iterator[str]:
         yield f"     ended by {plain(who)}, {moment(incident.resolved_at, entry.now)}: {plain(why)}"
 
 
-def _state(entry: Entry) -> str:
+def state(entry: Entry) -> str:
+    """Return what an alert says now, as shape, word and colour."""
     if entry.lapsed:
         return click.style("◌ LAPSED  ", fg="yellow", bold=True)
     if entry.state is AlertState.FIRING:

@@ -5,6 +5,7 @@ import click
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say
+from driftbreaker.cli.width import say_lines
 
 
 @click.command()
@@ -29,5 +30,4 @@ def show(alert: str, url: str | None, as_json: bool) -> None:
         say(render({"alerts": [document.detailed(entry, incidents.get(entry.identity)) for entry in found]}))
         return
     for number, entry in enumerate(found):
-        for line in ([""] if number else []) + list(screen.detailed(entry, incidents.get(entry.identity))):
-            say(line)
+        say_lines(([""] if number else []) + list(screen.detailed(entry, incidents.get(entry.identity))))

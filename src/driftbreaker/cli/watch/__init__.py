@@ -1,0 +1,1 @@
+"""`driftbreaker watch`: breakers as they change."""
