@@ -67,8 +67,8 @@ def test_the_sync_door_reaches_neither_the_async_one_nor_greenlet(program: str) 
 
 
 def test_import_costs_under_fifty_milliseconds_beyond_the_interpreter() -> None:
-    """A budget ten times above what it takes, so that only a new import can break it, and no noise."""
-    timer = "import time; start = time.perf_counter(); import driftbreaker; print(time.perf_counter() - start)"
+    """A budget ten times above what it takes, of the processor's time: others on the machine cannot break it."""
+    timer = "import time; start = time.process_time(); import driftbreaker; print(time.process_time() - start)"
     runs = [subprocess.run([sys.executable, "-c", timer], capture_output=True, text=True, check=True) for _ in range(5)]
     assert statistics.median(float(run.stdout) for run in runs) < 0.050
 
