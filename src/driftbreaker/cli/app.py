@@ -26,7 +26,13 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    is_root=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="An option that commands share may stand before the command's name or after it; after wins.",
+)
 @click.version_option(package_name="driftbreaker", message="%(prog)s %(version)s")
 @click.pass_context
 def app(ctx: click.Context) -> None:

@@ -10,35 +10,31 @@ import click
 
 from driftbreaker.cli.environment import secret
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import DATABASE, database_options, shared
 
 if TYPE_CHECKING:
     from driftbreaker.cli.engine import Database
 
-VARIABLE = "DRIFTBREAKER_DATABASE_URL"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def database_option(command: Command) -> Command:
     """Give a command the option `--db`, which it gets as `url`; `open_database` opens it."""
-    return click.option(
-        "--db",
-        "url",
-        metavar="URL",
-        help=f"The database, as SQLAlchemy writes it.  [env: {VARIABLE}, or {VARIABLE}_FILE]",
-    )(command)
+    return database_options(command)
 
 
 def json_option(command: Command) -> Command:
-    """Give a command the flag `--json`, which it gets as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    """Give a command the flag `--json`, or `-o json`, which it gets as `as_json`."""
+    output = shared("output", type=click.Choice(["table", "json"]), expose_value=False, hidden=True)
+    return shared("as_json", help="Print JSON.")(output(command))
 
 
 @contextmanager
 def open_database(url: str | None) -> Iterator[Database]:
     """Yield the database of `--db` or of the environment. Whatever keeps it from working ends in one sentence."""
-    url = url or secret(VARIABLE)
+    url = url or secret(DATABASE)
     if not url:
-        raise Usage(f"which database? Give --db URL, or set {VARIABLE}")
+        raise Usage(f"which database? Give --db URL, or set {DATABASE}")
     from driftbreaker.cli.engine import opened
 
     with opened(url) as database:

@@ -14,7 +14,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed
+from driftbreaker.cli.environment import setting
+from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, Usage
+from driftbreaker.cli.options import PREFIX, SCHEMA, given
+from driftbreaker.errors import InvalidArgumentError
 from driftbreaker.outbox import Ledger
 from driftbreaker.tables import Tables, default_tables
 
@@ -58,9 +61,20 @@ def opened(text: str) -> Iterator[Database]:
     engine = engine_of(url)
     try:
         with told_in_one_sentence(url):
-            yield Database(engine, shown, default_tables())
+            yield Database(engine, shown, tables_meant())
     finally:
         engine.dispose()
+
+
+def tables_meant() -> Tables:
+    """Return the tables of `--table-prefix` and `--schema`, or of the environment. Raises Usage."""
+    prefix, schema = given("table_prefix") or setting(PREFIX), given("schema") or setting(SCHEMA)
+    if prefix is None and schema is None:
+        return default_tables()
+    try:
+        return Tables(schema=schema) if prefix is None else Tables(prefix, schema)
+    except InvalidArgumentError as error:
+        raise Usage(str(error)) from None
 
 
 def checked_url(text: str, who: str = "the command line", examples: str = EXAMPLES) -> URL:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import click
-
-from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import shared
 from driftbreaker.cli.text import as_json, as_json_line, plain, say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,20 +27,11 @@ class Format(StrEnum):
 
 def format_options(command: Command) -> Command:
     """Give a command `-o` and `--json`; `chosen` reads them."""
-    as_json_ = click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
-    kind = click.option(
-        "-o",
-        "--output",
-        type=click.Choice([each.value for each in Format]),
-        help="How to print it.  [default: table]",
-    )
-    return kind(as_json_(command))
+    return shared("output")(shared("as_json")(command))
 
 
 def chosen(output: str | None, as_json_: bool) -> Format:
     """Return the format that was asked for."""
-    if as_json_ and output not in (None, Format.JSON.value):
-        raise Usage(f"--json and -o {output} are both given: which of them?")
     return Format.JSON if as_json_ else Format(output or Format.TABLE)
 
 

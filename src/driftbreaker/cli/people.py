@@ -13,10 +13,10 @@ import click
 
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import ACTOR, given, shared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-ACTOR = "DRIFTBREAKER_BY"
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LENGTH = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
@@ -24,9 +24,13 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 def reason_option(command: Command) -> Command:
     """Give a command `--reason` and `--by`, without which nothing is changed."""
-    by = click.option("--by", metavar="WHO", help=f"Who you are.  [env: {ACTOR}; else your login name]")
     why = click.option("-r", "--reason", metavar="TEXT", help="Why; it goes on record. Asked for on a terminal.")
-    return why(by(command))
+    return why(by_option(command))
+
+
+def by_option(command: Command) -> Command:
+    """Give a command `--by`; `actor` reads it."""
+    return shared("by")(command)
 
 
 def until_options(command: Command) -> Command:
@@ -42,12 +46,12 @@ def until_options(command: Command) -> Command:
 
 def yes_option(command: Command) -> Command:
     """Give a command `-y`."""
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+    return shared("yes")(command)
 
 
 def dry_run_option(command: Command) -> Command:
     """Give a command `-n`."""
-    return click.option("-n", "--dry-run", is_flag=True, help="Say what would change, and change nothing.")(command)
+    return shared("dry_run")(command)
 
 
 def actor(by: str | None) -> str:
@@ -82,8 +86,8 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_attended() -> bool:
-    """Return whether somebody sits at a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Return whether somebody sits at a terminal and may be asked."""
+    return not given("no_input") and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def end_of(until: str | None, length: str | None, now: datetime, *, none: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ import click
 
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Conflict, NotFound, Usage
-from driftbreaker.cli.people import actor, reason_for, reason_option
+from driftbreaker.cli.people import actor, by_option, reason_for, reason_option
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say
 
@@ -32,7 +32,7 @@ def _which(command: Command) -> Command:
 @click.command("ack")
 @click.argument("name")
 @_which
-@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+@by_option
 @click.option("-r", "--reason", metavar="TEXT", default="On it", show_default=True, help="What to put on record.")
 def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None, **rest: Any) -> None:
     """Say that you are on it. Exits with 5, and says who, when somebody was first."""
@@ -66,7 +66,7 @@ def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: 
 @click.argument("name")
 @click.argument("text")
 @_which
-@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+@by_option
 def note(name: str, text: str, by: str | None, incident_id: str | None, **rest: Any) -> None:
     """Write to the incident; with --incident also to one that is over."""
     from driftbreaker.cli.incident import document, screen
