@@ -10,6 +10,7 @@ _BREAKERS = "driftbreaker.cli.breakers"
 _SWITCHING = f"{_BREAKERS}.switching"
 _COMMANDS = {
     "alerts": Lazy("driftbreaker.cli.alerts.command", "alerts", "Try the way to your pager, without a database."),
+    "audit": Lazy("driftbreaker.cli.audit.command", "audit", "Say later who did what, when, and why."),
     "check": Lazy(f"{_BREAKERS}.checking", "check", "Say whether V2 may run, by the exit status too."),
     "demo": Lazy("driftbreaker.cli.demo.command", "demo", "Watch a breaker trip on real price changes, on one screen."),
     "disable": Lazy(_SWITCHING, "disable", "Turn V2 off, in every process, and page."),

@@ -98,7 +98,7 @@ def end_of(until: str | None, length: str | None, now: datetime, *, none: str | 
     if until is not None and length is not None:
         raise Usage("--until and --for are both given: which of them?")
     if length is not None:
-        return now + _length(length)
+        return now + length_of(length)
     if until is None:
         if none is None:
             raise Usage("until when? Give --until or --for: it must end")
@@ -110,16 +110,22 @@ def end_of(until: str | None, length: str | None, now: datetime, *, none: str | 
     return _moment(until.strip(), now)
 
 
-def _length(text: str) -> timedelta:
+def is_length(text: str) -> bool:
+    """Return whether a length is meant: numbers with units, and nothing else."""
+    return bool(_LENGTH.findall(text)) and not _LENGTH.sub("", text).strip()
+
+
+def length_of(text: str, option: str = "--for") -> timedelta:
+    """Return the length that is meant. Raises Usage, which names the option."""
     parts = _LENGTH.findall(text)
-    if not parts or _LENGTH.sub("", text).strip():
-        raise Usage(f"--for takes a length as in 30min, 8h, 2d or '1h 30min', got {text!r}")
+    if not is_length(text):
+        raise Usage(f"{option} takes a length as in 30min, 8h, 2d or '1h 30min', got {text!r}")
     try:
         length = timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError:
         length = timedelta(0)
     if not timedelta(0) < length <= timedelta(days=36_500):
-        raise Usage(f"--for must be above zero and at most 36500d, got {text!r}")
+        raise Usage(f"{option} must be above zero and at most 36500d, got {text!r}")
     return length
 
 

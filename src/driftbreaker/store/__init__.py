@@ -1,5 +1,6 @@
 """Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
 
+from .audit import Wanted, history
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
@@ -22,6 +23,7 @@ __all__ = [
     "Reader",
     "Reading",
     "Sighting",
+    "Wanted",
     "acknowledge",
     "add_note",
     "assign",
@@ -35,6 +37,7 @@ __all__ = [
     "get_incidents",
     "get_notes",
     "get_state",
+    "history",
     "hold",
     "is_open",
     "limit_lock_waits",
