@@ -135,8 +135,7 @@ def test_no_transaction_lasts_longer_than_a_stretch(place: Place) -> None:
     open_now, read = 0, []
 
     def sessions() -> AbstractContextManager[Session]:
-        session = Session(place.engine)
-        return session
+        return Session(place.engine)
 
     @event.listens_for(place.engine, "checkout")
     def count(*_: object) -> None:

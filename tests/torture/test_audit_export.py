@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
+
 from tests.support.histories import fill
 from tests.support.measured import measured
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "hold": Lazy(_SWITCHING, "hold", "Keep V2 off until a time of yours: nothing else ends it before."),
     "incident": Lazy("driftbreaker.cli.incident.command", "incident", "See incidents, take them, write to them."),
     "list": Lazy(f"{_BREAKERS}.listing", "list_breakers", "Show every breaker: what traffic does, why, until when."),
+    "observe": Lazy(f"{_BREAKERS}.observing", "observe", "Report a score by hand, as the service would."),
     "outbox": Lazy("driftbreaker.cli.outbox.command", "outbox", "See which alerts fire or wait, and send them again."),
     "relay": Lazy("driftbreaker.cli.relay.command", "relay", "Send the alerts that the database holds, until stopped."),
     "reset": Lazy(_SWITCHING, "reset", "Turn V2 on, and forget what was counted."),

@@ -4,7 +4,7 @@ from .audit import Wanted, history
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
-from .listing import Overview, breakers, breakers_named, database_now, names_near
+from .listing import Overview, breakers, breakers_named, database_now, names_near, names_that_begin
 from .locks import limit_lock_waits
 from .messages import read_message
 from .notes import missing_tables
@@ -43,6 +43,7 @@ __all__ = [
     "limit_lock_waits",
     "missing_tables",
     "names_near",
+    "names_that_begin",
     "read_message",
     "recover_quietly",
     "report_drift",

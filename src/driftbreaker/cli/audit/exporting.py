@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftbreaker.cli.completion import names
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.options import shared
 from driftbreaker.cli.text import say, tell
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="WHEN", help="From 2026-07-01, 2026-07-01T09:00Z or 90d ago on. UTC, or see --local.")
 @click.option("--until", metavar="WHEN", help="Before then.")
 @click.option("--quarter", metavar="QUARTER", help="Within 2026Q3, or the 'last' one.")
-@click.option("--breaker", "name", metavar="NAME", help="Of this breaker, with all its scopes.")
+@click.option("--breaker", "name", metavar="NAME", shell_complete=names, help="Of this breaker, with all its scopes.")
 @click.option("--actor", metavar="WHO", help="By this person or program, exactly as on record.")
 @shared("output", type=click.Choice(["csv", "jsonl"]), default="csv", help="How to print it.  [default: csv]")
 def export(url: str | None, output: str, **which: str | None) -> None:

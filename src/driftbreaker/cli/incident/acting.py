@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Conflict, NotFound, Usage
 from driftbreaker.cli.people import actor, by_option, reason_for, reason_option
@@ -30,7 +31,7 @@ def _which(command: Command) -> Command:
 
 
 @click.command("ack")
-@click.argument("name")
+@name_argument
 @_which
 @by_option
 @click.option("-r", "--reason", metavar="TEXT", default="On it", show_default=True, help="What to put on record.")
@@ -46,7 +47,7 @@ def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None,
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.argument("to", metavar="WHO|nobody")
 @_which
 @reason_option
@@ -63,7 +64,7 @@ def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: 
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.argument("text")
 @_which
 @by_option
