@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -18,8 +18,10 @@ from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, Usage
 from driftbreaker.cli.options import PREFIX, SCHEMA, given
 from driftbreaker.errors import InvalidArgumentError
-from driftbreaker.outbox import Ledger
 from driftbreaker.tables import Tables, default_tables
+
+if TYPE_CHECKING:
+    from driftbreaker.outbox import Ledger
 
 EXAMPLES = "sqlite:///app.db or postgresql+psycopg://user@host/database"
 CONNECT_TIMEOUT = 10
@@ -40,6 +42,8 @@ class Database:
     @property
     def ledger(self) -> Ledger:
         """The outbox in it."""
+        from driftbreaker.outbox import Ledger
+
         return Ledger(self.tables)
 
     @contextmanager
