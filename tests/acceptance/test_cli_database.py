@@ -24,6 +24,8 @@ COMMANDS = {
     "breaker": ("show", "pricing"),
     "check": ("check", "pricing"),
     "history": ("history", "pricing"),
+    "observe": ("observe", "pricing", "0.9", "--new"),
+    "export": ("audit", "export"),
     "disable": ("disable", "pricing", "--reason", "because", "--new"),
     "enable": ("enable", "pricing", "--reason", "because", "-y"),
     "incidents": ("incident", "list", "pricing"),

@@ -42,7 +42,7 @@ _NEVER_IGNORED = {"dry_run": "-n", "as_json": "--json", "output": "-o"}
 # Two ways to say one thing: the one that is given later makes the other void.
 _RIVALS = {"as_json": "output", "output": "as_json"}
 _KEPT = "driftbreaker.given"
-_MORE = "Every command also takes the options of `driftbreaker --help`."
+_MORE = "Also: --local, --no-color, --no-input; `driftbreaker --help` tells of them."
 
 
 def shared(name: str, **changes: Any) -> Callable[[Command], Command]:

@@ -66,13 +66,16 @@ def _stretches(database: Database, wanted: Wanted, output: str, advance: Advance
     from driftbreaker.cli.output import Format, header_of, lines_of
 
     kind, columns = Format(output), document.HISTORY_COLUMNS
-    if kind is Format.CSV:
-        yield [header_of(columns)]
+    # After the first look: what cannot be read is not begun.
+    header = [header_of(columns)] if kind is Format.CSV else []
     for stretch in store.history(database.session, database.tables, wanted):
-        lines = list(lines_of(kind, map(document.change, stretch.entries), columns))
+        lines = [*header, *lines_of(kind, map(document.change, stretch.entries), columns)]
+        header = []
         if lines:
             yield lines
         advance(stretch.passed, stretch.places)
+    if header:
+        yield header
 
 
 @contextmanager
