@@ -157,7 +157,7 @@ def test_no_transaction_lasts_longer_than_a_stretch(place: Place) -> None:
 
 
 def test_what_comes_meanwhile_does_not_keep_it_from_ending(place: Place) -> None:
-    fill(place.engine, 300)
+    fill(place.engine, 250)
     before, read = table(place), []
     for stretch in store.history(lambda: Session(place.engine), default_tables(), Wanted(), limit=100):
         read += [entry.seq for entry in stretch.entries]
@@ -177,8 +177,8 @@ def test_many_rows_take_no_more_memory_than_few(place: Place, tmp_path: Path) ->
     assert (few.status, many.status, many.stderr) == (0, 0, f"{ROWS} changes written.")
     with (tmp_path / "many").open() as lines:
         assert [json.loads(line) for line in lines] == table(place)
-    # All of them at once would be ten megabytes of text, and thrice that as objects.
-    assert many.megabytes < few.megabytes + 15
+    # Measured: up to 8 MB more, of a first stretch of a thousand; all of them at once are five times that and more.
+    assert many.megabytes < few.megabytes + 20, f"{few.megabytes:.0f} became {many.megabytes:.0f} MB"
 
 
 def test_a_closed_pipe_ends_it_quietly(place: Place) -> None:
