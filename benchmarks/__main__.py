@@ -137,7 +137,8 @@ def show_startup() -> None:
     print("\nfrom nothing to the answer, ms")
     for each in results:
         limit = startup.promise(each.name)
-        said = "" if limit is None else f"   promise ≤ {limit}"
+        kept = "ok" if limit is None or each.median / 1000 <= limit else "BROKEN"
+        said = "" if limit is None else f"   promise ≤ {limit} {kept}"
         print(f"  {each.name:44} {each.median / 1000:8.1f}   {each.ratio:6.1f} times the first{said}")
 
 
