@@ -12,11 +12,11 @@ from sqlalchemy import create_engine
 
 from driftbreaker.testing import PostgresServer, postgres_server
 
-from . import boards, contention, hot, loop, propagation, relay, reporting, scale, shadow, statements
+from . import boards, contention, hot, loop, propagation, relay, reporting, scale, shadow, startup, statements
 from .propagation import Delays
 from .rounds import Result, noise
 
-PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay", "reporting", "shadow")
+PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay", "reporting", "shadow", "startup")
 
 
 def show(title: str, results: Iterable[Result], unit: str = "µs") -> None:
@@ -129,6 +129,19 @@ def show_reporting(url: str) -> None:
     engine.dispose()
 
 
+def show_startup() -> None:
+    """Print what a command takes to start, in milliseconds."""
+    with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
+        sqlite, postgres = f"sqlite:///{Path(folder) / 'bench.db'}", server.url(server.create_database())
+        results = startup.commands(prepared(sqlite), prepared(postgres), Path(folder) / "bytecode")
+    print("\nfrom nothing to the answer, ms")
+    for each in results:
+        limit = startup.promise(each.name)
+        kept = "ok" if limit is None or each.median / 1000 <= limit else "BROKEN"
+        said = "" if limit is None else f"   promise ≤ {limit} {kept}"
+        print(f"  {each.name:44} {each.median / 1000:8.1f}   {each.ratio:6.1f} times the first{said}")
+
+
 def show_shadow() -> None:
     """Print what comparing costs, and how much of it is more than the caller would have run anyway."""
     rare, compared = shadow.not_sampled(), shadow.sampled()
@@ -179,7 +192,9 @@ def main(parts: tuple[str, ...]) -> None:
     print(f"noise of this machine (third quartile over first of one busy loop): {noise():.2f}")
     if "shadow" in parts:
         show_shadow()
-    if set(parts) - {"shadow"}:
+    if "startup" in parts:
+        show_startup()
+    if set(parts) - {"shadow", "startup"}:
         show_databases(parts)
 
 

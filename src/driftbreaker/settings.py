@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -178,6 +178,23 @@ class BreakerSettings:
             },
             sort_keys=True,
         )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BreakerSettings:
+        """Read back what `as_json` holds. Raises InvalidArgumentError for what another version wrote."""
+        try:
+            milliseconds = data["ttl_milliseconds"]
+            ttl = None if milliseconds is None else timedelta(milliseconds=milliseconds)
+            plain = {name: each for name, each in data.items() if name not in ("ttl_milliseconds", "alert")}
+            alert = AlertSettings.from_dict(data["alert"])
+            known = plain.keys() | {"ttl", "alert"} == {each.name for each in fields(cls)}
+        except InvalidArgumentError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise InvalidArgumentError(f"these are no settings: {clean_text(repr(error), 120)}") from error
+        if not known:  # one that is not known here, or is missing, would judge otherwise
+            raise InvalidArgumentError(f"the settings are another version's: {', '.join(sorted(plain))}")
+        return cls(**plain, ttl=ttl, alert=alert)
 
     @cached_property
     def hash(self) -> str:

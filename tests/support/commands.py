@@ -47,6 +47,7 @@ def _changes(*arguments: str) -> Sample:
 
 SAMPLES = {
     "alerts test": Sample(("--incident-dir", "{folder}"), database=False),
+    "audit export": Sample(),
     "check": Sample((OFF,), exits=1),
     "demo": Sample(("--requests", "20"), database=False),
     "disable": _changes(ON, *WHY),
@@ -60,6 +61,7 @@ SAMPLES = {
     "incident note": _changes(OFF, "the cache?", "--by", "bob"),
     "incident show": Sample((OFF,)),
     "list": Sample(),
+    "observe": _changes(ON, "0.9"),
     "outbox list": Sample(),
     "outbox retry": Sample(("--all",), writes=True, exits=3),
     "outbox show": Sample((OFF,)),

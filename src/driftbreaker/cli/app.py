@@ -10,6 +10,7 @@ _BREAKERS = "driftbreaker.cli.breakers"
 _SWITCHING = f"{_BREAKERS}.switching"
 _COMMANDS = {
     "alerts": Lazy("driftbreaker.cli.alerts.command", "alerts", "Try the way to your pager, without a database."),
+    "audit": Lazy("driftbreaker.cli.audit.command", "audit", "Say later who did what, when, and why."),
     "check": Lazy(f"{_BREAKERS}.checking", "check", "Say whether V2 may run, by the exit status too."),
     "demo": Lazy("driftbreaker.cli.demo.command", "demo", "Watch a breaker trip on real price changes, on one screen."),
     "disable": Lazy(_SWITCHING, "disable", "Turn V2 off, in every process, and page."),
@@ -19,6 +20,7 @@ _COMMANDS = {
     "hold": Lazy(_SWITCHING, "hold", "Keep V2 off until a time of yours: nothing else ends it before."),
     "incident": Lazy("driftbreaker.cli.incident.command", "incident", "See incidents, take them, write to them."),
     "list": Lazy(f"{_BREAKERS}.listing", "list_breakers", "Show every breaker: what traffic does, why, until when."),
+    "observe": Lazy(f"{_BREAKERS}.observing", "observe", "Report a score by hand, as the service would."),
     "outbox": Lazy("driftbreaker.cli.outbox.command", "outbox", "See which alerts fire or wait, and send them again."),
     "relay": Lazy("driftbreaker.cli.relay.command", "relay", "Send the alerts that the database holds, until stopped."),
     "reset": Lazy(_SWITCHING, "reset", "Turn V2 on, and forget what was counted."),
@@ -27,7 +29,13 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    is_root=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="An option that commands share may stand before the command's name or after it; after wins.",
+)
 @click.version_option(package_name="driftbreaker", message="%(prog)s %(version)s")
 @click.pass_context
 def app(ctx: click.Context) -> None:

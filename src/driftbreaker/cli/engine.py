@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -16,10 +16,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.orm import Session
 
 from driftbreaker import store
-from driftbreaker.cli.database import PATIENCE, SQLITE_PATIENCE
-from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut
-from driftbreaker.outbox import Ledger
+from driftbreaker.cli.environment import setting
+from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut, Usage
+from driftbreaker.cli.options import PATIENCE, PREFIX, SCHEMA, SQLITE_PATIENCE, given
+from driftbreaker.errors import InvalidArgumentError
 from driftbreaker.tables import Tables, default_tables
+
+if TYPE_CHECKING:
+    from driftbreaker.outbox import Ledger
 
 EXAMPLES = "sqlite:///app.db or postgresql+psycopg://user@host/database"
 CONNECT_TIMEOUT = 10
@@ -48,6 +52,8 @@ class Database:
     @property
     def ledger(self) -> Ledger:
         """The outbox in it."""
+        from driftbreaker.outbox import Ledger
+
         return Ledger(self.tables)
 
     def disconnect(self) -> None:
@@ -77,9 +83,20 @@ def opened(text: str, patience: float | None = None) -> Iterator[Database]:
     engine = engine_of(url, patience)
     try:
         with told_in_one_sentence(url, wait):
-            yield Database(engine, url, default_tables(), wait)
+            yield Database(engine, url, tables_meant(), wait)
     finally:
         engine.dispose()
+
+
+def tables_meant() -> Tables:
+    """Return the tables of `--table-prefix` and `--schema`, or of the environment. Raises Usage."""
+    prefix, schema = given("table_prefix") or setting(PREFIX), given("schema") or setting(SCHEMA)
+    if prefix is None and schema is None:
+        return default_tables()
+    try:
+        return Tables(schema=schema) if prefix is None else Tables(prefix, schema)
+    except InvalidArgumentError as error:
+        raise Usage(str(error)) from None
 
 
 def checked_url(text: str, who: str = "the command line", examples: str = EXAMPLES) -> URL:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from driftbreaker.cli.exits import Status
+from driftbreaker.cli.options import before_names, completed, refuse_ignored
 
 
 class Lazy(NamedTuple):
@@ -22,9 +23,10 @@ class Lazy(NamedTuple):
 class LazyGroup(click.Group):
     """A group that knows its commands by name and loads the one that runs."""
 
-    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], is_root: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy
+        self.params += before_names(hidden=not is_root)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, sorted."""
@@ -37,7 +39,16 @@ class LazyGroup(click.Group):
             return None
         command = getattr(import_module(lazy.module), lazy.attribute)
         assert isinstance(command, click.Command)  # noqa: S101  # the table names commands only
-        return command
+        return command if isinstance(command, click.Group) else completed(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; refuse what stands before its name and means nothing to it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, click.Group) and not ctx.resilient_parsing:
+            refuse_ignored(ctx, command)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, importing none."""

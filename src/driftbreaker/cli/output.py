@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import click
-
-from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import shared
 from driftbreaker.cli.text import as_json, as_json_line, plain, say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,20 +27,11 @@ class Format(StrEnum):
 
 def format_options(command: Command) -> Command:
     """Give a command `-o` and `--json`; `chosen` reads them."""
-    as_json_ = click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
-    kind = click.option(
-        "-o",
-        "--output",
-        type=click.Choice([each.value for each in Format]),
-        help="How to print it.  [default: table]",
-    )
-    return kind(as_json_(command))
+    return shared("output")(shared("as_json")(command))
 
 
 def chosen(output: str | None, as_json_: bool) -> Format:
     """Return the format that was asked for."""
-    if as_json_ and output not in (None, Format.JSON.value):
-        raise Usage(f"--json and -o {output} are both given: which of them?")
     return Format.JSON if as_json_ else Format(output or Format.TABLE)
 
 
@@ -50,20 +39,26 @@ def print_rows(kind: Format, called: str, rows: Iterable[Mapping[str, Any]], col
     """Print rows for a program. `called` names them in a JSON document; `columns` are those of CSV."""
     if kind is Format.JSON:
         say(as_json({called: list(rows)}))
-    elif kind is Format.JSONL:
-        for row in rows:
-            say(as_json_line(row))
-    else:
-        _print_csv(rows, list(columns))
+        return
+    names = tuple(columns)
+    if kind is Format.CSV:
+        say(header_of(names))
+    for line in lines_of(kind, rows, names):
+        say(line)
 
 
-def _print_csv(rows: Iterable[Mapping[str, Any]], columns: list[str]) -> None:
-    say(_csv_line(columns))
+def header_of(columns: Iterable[str]) -> str:
+    """Return the first line of CSV."""
+    return _csv_line(columns)
+
+
+def lines_of(kind: Format, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> Iterator[str]:
+    """Yield a line for each row: JSON, or else CSV without its header."""
     for row in rows:
-        say(_csv_line([_cell(row[name]) for name in columns]))
+        yield as_json_line(row) if kind is Format.JSONL else _csv_line(_cell(row[name]) for name in columns)
 
 
-def _csv_line(cells: list[str]) -> str:
+def _csv_line(cells: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
     return line.getvalue()

@@ -13,10 +13,10 @@ import click
 
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import ACTOR, given, shared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-ACTOR = "DRIFTBREAKER_BY"
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LENGTH = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
@@ -24,9 +24,13 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 def reason_option(command: Command) -> Command:
     """Give a command `--reason` and `--by`, without which nothing is changed."""
-    by = click.option("--by", metavar="WHO", help=f"Who you are.  [env: {ACTOR}; else your login name]")
     why = click.option("-r", "--reason", metavar="TEXT", help="Why; it goes on record. Asked for on a terminal.")
-    return why(by(command))
+    return why(by_option(command))
+
+
+def by_option(command: Command) -> Command:
+    """Give a command `--by`; `actor` reads it."""
+    return shared("by")(command)
 
 
 def until_options(command: Command) -> Command:
@@ -42,12 +46,12 @@ def until_options(command: Command) -> Command:
 
 def yes_option(command: Command) -> Command:
     """Give a command `-y`."""
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+    return shared("yes")(command)
 
 
 def dry_run_option(command: Command) -> Command:
     """Give a command `-n`."""
-    return click.option("-n", "--dry-run", is_flag=True, help="Say what would change, and change nothing.")(command)
+    return shared("dry_run")(command)
 
 
 def actor(by: str | None) -> str:
@@ -82,8 +86,8 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_attended() -> bool:
-    """Return whether somebody sits at a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Return whether somebody sits at a terminal and may be asked."""
+    return not given("no_input") and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def end_of(until: str | None, length: str | None, now: datetime, *, none: str | None) -> datetime | None:
@@ -94,7 +98,7 @@ def end_of(until: str | None, length: str | None, now: datetime, *, none: str | 
     if until is not None and length is not None:
         raise Usage("--until and --for are both given: which of them?")
     if length is not None:
-        return now + _length(length)
+        return now + length_of(length)
     if until is None:
         if none is None:
             raise Usage("until when? Give --until or --for: it must end")
@@ -106,16 +110,22 @@ def end_of(until: str | None, length: str | None, now: datetime, *, none: str | 
     return _moment(until.strip(), now)
 
 
-def _length(text: str) -> timedelta:
+def is_length(text: str) -> bool:
+    """Return whether a length is meant: numbers with units, and nothing else."""
+    return bool(_LENGTH.findall(text)) and not _LENGTH.sub("", text).strip()
+
+
+def length_of(text: str, option: str = "--for") -> timedelta:
+    """Return the length that is meant. Raises Usage, which names the option."""
     parts = _LENGTH.findall(text)
-    if not parts or _LENGTH.sub("", text).strip():
-        raise Usage(f"--for takes a length as in 30min, 8h, 2d or '1h 30min', got {text!r}")
+    if not is_length(text):
+        raise Usage(f"{option} takes a length as in 30min, 8h, 2d or '1h 30min', got {text!r}")
     try:
         length = timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError:
         length = timedelta(0)
     if not timedelta(0) < length <= timedelta(days=36_500):
-        raise Usage(f"--for must be above zero and at most 36500d, got {text!r}")
+        raise Usage(f"{option} must be above zero and at most 36500d, got {text!r}")
     return length
 
 

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 import click
 
+from driftbreaker.cli.options import given
+
 # Control characters, separators of lines and paragraphs, what turns the writing direction or is not seen, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
@@ -69,8 +71,13 @@ def encodable(text: str, stream: IO[str]) -> str:
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """Return an instant in UTC with how far it lies from `now`."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC ({distance((at - now).total_seconds())})"
+    """Return an instant with how far it lies from `now`."""
+    return f"{instant(at)} ({distance((at - now).total_seconds())})"
+
+
+def instant(at: datetime) -> str:
+    """Return an instant in UTC, or with `--local` by the reader's own clock, and the name of the zone."""
+    return f"{at.astimezone() if given('local') else at:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def distance(seconds: float) -> str:

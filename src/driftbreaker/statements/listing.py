@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from ..model import Status
 from .dialect import COUNT, Sql, parameter, value, word
@@ -42,6 +42,15 @@ def names(sql: Sql) -> Select[Any]:
     """Names from a word on, each once."""
     b = sql.tables.breakers.c
     return select(b.name).where(b.name >= value(b.name)).distinct().order_by(b.name).limit(parameter("limit", COUNT))
+
+
+@cache
+def names_that_begin(sql: Sql) -> Select[Any]:
+    """Names that begin with a word, each once. No LIKE: what case means to it, and its signs, differ."""
+    b = sql.tables.breakers.c
+    word_ = value(b.name)
+    begins = func.substr(b.name, 1, func.length(word_)) == word_
+    return select(b.name).where(begins).distinct().order_by(b.name).limit(parameter("limit", COUNT))
 
 
 def _overview(sql: Sql) -> Select[Any]:

@@ -1,9 +1,19 @@
 """Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
 
+from .audit import Wanted, history
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
-from .listing import Overview, breakers, breakers_named, database_now, history_about, incident_with, names_near
+from .listing import (
+    Overview,
+    breakers,
+    breakers_named,
+    database_now,
+    history_about,
+    incident_with,
+    names_near,
+    names_that_begin,
+)
 from .locks import limit_lock_waits, limit_waits
 from .messages import read_message
 from .notes import missing_tables
@@ -24,6 +34,7 @@ __all__ = [
     "Reading",
     "Sighting",
     "Trail",
+    "Wanted",
     "acknowledge",
     "add_note",
     "assign",
@@ -37,6 +48,7 @@ __all__ = [
     "get_incidents",
     "get_notes",
     "get_state",
+    "history",
     "history_about",
     "hold",
     "incident_with",
@@ -45,6 +57,7 @@ __all__ = [
     "limit_waits",
     "missing_tables",
     "names_near",
+    "names_that_begin",
     "read_message",
     "recover_quietly",
     "report_drift",

@@ -56,6 +56,11 @@ def names_near(session: Session, tables: Tables, name: str) -> list[str]:
     return found + [row.name for row in _run(session, tables, listing.names, name="", limit=NEAR)]
 
 
+def names_that_begin(session: Session, tables: Tables, begin: str) -> list[str]:
+    """Return names that begin so, at most 200 of them."""
+    return [row.name for row in _run(session, tables, listing.names_that_begin, name=begin, limit=NEAR)]
+
+
 def database_now(session: Session, tables: Tables) -> datetime:
     """Return the time by the database's clock."""
     now: datetime = _run(session, tables, reads.now)[0].now

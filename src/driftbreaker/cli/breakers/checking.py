@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from driftbreaker.cli.breakers.nagios import NAGIOS_CRITICAL, NAGIOS_UNKNOWN
+from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.exits import Failure, Status
 from driftbreaker.cli.text import plain, say
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @database_option
 @click.option("--scope", metavar="SCOPE", default="", help="A scope; it is off while the whole is.")
 @click.option("--nagios", is_flag=True, help="Exit as Nagios wants it: 0 on, 2 off, 3 cannot tell.")

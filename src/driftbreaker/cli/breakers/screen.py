@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from driftbreaker.cli.incident.screen import on_it
-from driftbreaker.cli.text import moment, plain
+from driftbreaker.cli.text import instant, moment, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def change(entry: HistoryEntry) -> Iterator[str]:
     """Yield one entry of the history."""
     scope = f" ({plain(entry.scope)})" if entry.scope else ""
     yield (
-        f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {click.style(entry.change.value, bold=True)}  {plain(entry.name)}{scope}"
+        f"{instant(entry.at)}  {click.style(entry.change.value, bold=True)}  {plain(entry.name)}{scope}"
         f"  by {plain(entry.actor)} ({entry.source}, {plain(entry.door)})"
     )
     yield f"   {plain(entry.reason)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Failure, Usage
 from driftbreaker.cli.people import (
@@ -35,7 +36,7 @@ scope_option = click.option("--scope", metavar="SCOPE", default="", help="A scop
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @database_option
 @scope_option
 @reason_option
@@ -59,7 +60,7 @@ def disable(name: str, url: str | None, reason: str | None, by: str | None, is_n
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @database_option
 @scope_option
 @reason_option
@@ -86,7 +87,7 @@ def hold(name: str, url: str | None, reason: str | None, by: str | None, **rest:
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @database_option
 @scope_option
 @reason_option
@@ -107,7 +108,7 @@ def enable(name: str, url: str | None, reason: str | None, by: str | None, yes: 
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @database_option
 @scope_option
 @reason_option
@@ -126,7 +127,7 @@ def reset(name: str, url: str | None, reason: str | None, by: str | None, yes: b
 
 
 @click.command("force-on")
-@click.argument("name")
+@name_argument
 @database_option
 @scope_option
 @reason_option

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftbreaker.cli.database import json_option
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.options import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,13 +28,13 @@ _NEEDS = {"genai_prices": "genai-prices", "fastapi": "fastapi", "uvicorn": "uvic
 
 
 @click.command()
-@click.option("--db", "url", metavar="URL", help="Run on this database instead of a temporary SQLite file.")
+@shared("url", help="Run on this database instead of a temporary SQLite file.")
 @click.option("--requests", type=click.IntRange(1, 100_000), help="Traffic.  [default: 252; 600 with --service]")
 @click.option("--seed", type=int, default=5, show_default=True, help="Another seed is other traffic.")
 @click.option("--service", is_flag=True, help="Serve the traffic over HTTP, from several processes.")
 @click.option("--workers", type=click.IntRange(1, 16), help="Processes of the service.  [default: 2]")
 @click.option("--alertmanager", metavar="URL", help="Page this Alertmanager as well, and watch the pages come and go.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def demo(
     url: str | None,
     requests: int | None,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Conflict, NotFound, Usage
-from driftbreaker.cli.people import actor, reason_for, reason_option
+from driftbreaker.cli.people import actor, by_option, reason_for, reason_option
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say
 from driftbreaker.cli.width import say_lines
@@ -31,9 +32,9 @@ def _which(command: Command) -> Command:
 
 
 @click.command("ack")
-@click.argument("name")
+@name_argument
 @_which
-@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+@by_option
 @click.option("-r", "--reason", metavar="TEXT", default="On it", show_default=True, help="What to put on record.")
 def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None, **rest: Any) -> None:
     """Say that you are on it. Exits with 5, and says who, when somebody was first."""
@@ -47,7 +48,7 @@ def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None,
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.argument("to", metavar="WHO|nobody")
 @_which
 @reason_option
@@ -64,10 +65,10 @@ def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: 
 
 
 @click.command()
-@click.argument("name")
+@name_argument
 @click.argument("text")
 @_which
-@click.option("--by", metavar="WHO", help="Who you are.  [env: DRIFTBREAKER_BY; else your login name]")
+@by_option
 def note(name: str, text: str, by: str | None, incident_id: str | None, **rest: Any) -> None:
     """Write to the incident; with --incident also to one that is over."""
     from driftbreaker.cli.incident import document, screen

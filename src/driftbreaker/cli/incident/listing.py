@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
 from driftbreaker.cli.text import tell
@@ -11,7 +12,7 @@ from driftbreaker.cli.width import say_lines
 
 
 @click.command("list")
-@click.argument("name")
+@name_argument
 @database_option
 @click.option("--scope", metavar="SCOPE", default="", help="A scope.")
 @click.option("--all", "everything", is_flag=True, help="Also those that are over.")

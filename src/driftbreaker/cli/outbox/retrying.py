@@ -2,6 +2,7 @@
 
 import click
 
+from driftbreaker.cli.completion import names
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import NotFound, Usage
 from driftbreaker.cli.text import as_json as render
@@ -9,7 +10,7 @@ from driftbreaker.cli.text import plain, say, tell
 
 
 @click.command()
-@click.argument("alert", metavar="[IDENTITY|BREAKER]", required=False)
+@click.argument("alert", metavar="[IDENTITY|BREAKER]", shell_complete=names, required=False)
 @database_option
 @click.option("--all", "everything", is_flag=True, help="Every alert.")
 @json_option

@@ -2,6 +2,7 @@
 
 import click
 
+from driftbreaker.cli.completion import names
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say
@@ -9,7 +10,7 @@ from driftbreaker.cli.width import say_lines
 
 
 @click.command()
-@click.argument("alert", metavar="IDENTITY|BREAKER")
+@click.argument("alert", metavar="IDENTITY|BREAKER", shell_complete=names)
 @database_option
 @json_option
 def show(alert: str, url: str | None, as_json: bool) -> None:

@@ -63,7 +63,7 @@ def _relay(database: Database, channels: Sequence[Channel], times: dict[str, Any
     from driftbreaker import InvalidArgumentError, Relay
 
     try:
-        return Relay(database.engine, channels, **times)
+        return Relay(database.engine, channels, tables=database.tables, **times)
     except InvalidArgumentError as error:
         raise Usage(str(error)) from None
 

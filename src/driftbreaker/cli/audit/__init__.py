@@ -1,0 +1,1 @@
+"""The commands for those who ask later: who did what, when, and why."""
