@@ -34,12 +34,15 @@ def json_option(command: Command) -> Command:
 
 
 @contextmanager
-def open_database(url: str | None) -> Iterator[Database]:
-    """Yield the database of `--db` or of the environment. Whatever keeps it from working ends in one sentence."""
+def open_database(url: str | None, *, may_make: bool = False, dry: bool = False) -> Iterator[Database]:
+    """Yield the database of `--db` or of the environment. Whatever keeps it from working ends in one sentence.
+
+    A file of SQLite's must be there, unless a command `may_make` it; `dry`, it gets an empty database in its stead.
+    """
     url = url or secret(VARIABLE)
     if not url:
         raise Usage(f"which database? Give --db URL, or set {VARIABLE}")
     from driftbreaker.cli.engine import opened
 
-    with opened(url) as database:
+    with opened(url, may_make=may_make, dry=dry) as database:
         yield database

@@ -49,13 +49,13 @@ class Database:
 
 
 @contextmanager
-def opened(text: str) -> Iterator[Database]:
+def opened(text: str, *, may_make: bool = False, dry: bool = False) -> Iterator[Database]:
     """Yield the database of a URL; raise Failure for whatever the database does to the commands inside."""
     url = checked_url(text)
-    if url.get_backend_name() == "sqlite":
-        _need_file(url)
+    missing = url.get_backend_name() == "sqlite" and _is_missing(url, may_make)
     shown = shown_url(url)
-    engine = engine_of(url)
+    # SQLite would make the file at the first look.
+    engine = engine_of(make_url("sqlite://") if missing and dry else url)
     try:
         with told_in_one_sentence(url):
             yield Database(engine, shown, default_tables())
@@ -123,9 +123,7 @@ def _failure(error: DBAPIError, url: URL) -> Failure:
     shown, said = shown_url(url), _first_line(error.orig, url)
     code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     if code in _MISSING_TABLES or "no such table" in said:
-        return CannotTell(
-            f"the tables of driftbreaker are not in {shown}: driftbreaker.metadata.create_all(engine) makes them"
-        )
+        return CannotTell(f"the tables of driftbreaker are not in {shown}: driftbreaker schema create makes them")
     if code == "42703" or "no such column" in said:
         return CannotTell(f"the tables in {shown} are another version's: {said}")
     if code in _NOT_ALLOWED or "readonly database" in said:
@@ -139,12 +137,18 @@ def _first_line(error: BaseException | None, url: URL) -> str:
     return said.replace(url.password, "***") if url.password else said
 
 
-def _need_file(url: URL) -> None:
+def _is_missing(url: URL, may_make: bool) -> bool:
+    """Return whether the file has yet to be made. Raises CannotTell where nobody may, or nobody can."""
     if in_memory(url):
         raise CannotTell("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
+    if not url.database or url.database.startswith("file:") or Path(url.database).exists():
+        return False
     # SQLite would make an empty file of a misspelt name.
-    if url.database and not url.database.startswith("file:") and not Path(url.database).exists():
+    if not may_make:
         raise CannotTell(f"there is no file {url.database}: check the URL")
+    if not Path(url.database).absolute().parent.is_dir():
+        raise CannotTell(f"there is no folder for the file {url.database}: check the URL")
+    return True
 
 
 def _missing_driver(error: ModuleNotFoundError) -> str:

@@ -17,7 +17,7 @@ _UNSAFE = re.compile(
 
 
 # For encodings that know ASCII only; one sign for one sign keeps the columns.
-_ASCII = str.maketrans("●■◌·", "*#o.")
+_ASCII = str.maketrans("●■◌▲·", "*#o^.")
 
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
