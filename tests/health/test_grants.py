@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,7 +73,7 @@ CASES = [(job, grant) for job in Job for grant in grants_of(job)]
 
 
 @pytest.fixture
-def url(postgres_url: str) -> Iterator[str]:
+def url(postgres_url: str) -> str:
     """A database in which everything is that a job may meet: off, expired, and over for a month."""
     engine = create_engine(postgres_url)
     with Session(engine) as session, session.begin():
@@ -87,7 +87,7 @@ def url(postgres_url: str) -> Iterator[str]:
             text("UPDATE driftbreaker_outbox SET changed_at = now() - interval '30 days' WHERE name = 'over'")
         )
     engine.dispose()
-    yield postgres_url
+    return postgres_url
 
 
 @pytest.mark.parametrize("job", Job, ids=str)

@@ -37,6 +37,10 @@ def loaded_by(*arguments: str) -> set[str]:
         ("alerts", "--help"),
         ("alerts", "test", "--help"),
         ("demo", "--help"),
+        ("doctor", "--help"),
+        ("init", "--help"),
+        ("schema", "create", "--help"),
+        ("config", "show", "--help"),
     ],
 )
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from ..refresh.connection import own_engine
 from ..tables import Tables, default_tables
 from .finding import Finding, ok, on_database, skipped, warning
 
+_LOOKS = 3
 _LEARN = "and let switchboards listen past the pooler: listen_on=…"
 
 
@@ -20,7 +21,8 @@ _LEARN = "and let switchboards listen past the pooler: listen_on=…"
 def check_pooler(engine: Engine, tables: Tables | None = None) -> Finding:
     """Find a pooler in transaction mode by what it does: two clients share one session of the server's.
 
-    The first looks which one it has; the second keeps one in a transaction; the first looks again.
+    The first looks which one it has; the second keeps one in a transaction; the first looks again. A busy pooler may
+    by chance answer as none would, so they look several times; `check_notifications` would find it out as well.
     """
     tables = tables or default_tables()
     if engine.dialect.name != "postgresql":
@@ -29,15 +31,12 @@ def check_pooler(engine: Engine, tables: Tables | None = None) -> Finding:
     engines = [own_engine(engine).execution_options(isolation_level="READ COMMITTED") for _ in range(2)]
     try:
         with engines[0].connect() as here, engines[1].connect() as there, Session(here) as one, Session(there) as other:
-            before = store.backend(one, tables)
-            one.rollback()
-            kept = store.backend(other, tables)
-            after = store.backend(one, tables)
+            shares = any(_share(one, other, tables) for _ in range(_LOOKS))
             threshold = _prepares(here)
     finally:
         for each in engines:
             each.dispose()
-    if before == after and kept != before:
+    if not shares:
         return ok("pooler", "none that shares sessions")
     told = "a pooler in transaction mode: LISTEN, SET and prepared statements are lost between transactions"
     if engine.dialect.driver == "psycopg" and threshold is None:
@@ -70,6 +69,17 @@ def check_connect_timeout(engine: Engine, *, ours: int | None = None) -> Finding
         "none: a server that is silent keeps whoever connects for minutes",
         "Add ?connect_timeout=10 to the URL, or set PGCONNECT_TIMEOUT",
     )
+
+
+def _share(one: Session, other: Session, tables: Tables) -> bool:
+    """Return whether two clients were seen to share a session, or one to change its own."""
+    before = store.backend(one, tables)
+    one.rollback()
+    kept = store.backend(other, tables)
+    after = store.backend(one, tables)
+    one.rollback()
+    other.rollback()
+    return before != after or kept == before
 
 
 def _prepares(connection: Connection) -> int | None:
