@@ -206,6 +206,49 @@ def test_names_of_breakers_are_shown_as_text(place: Place) -> None:
     assert "evil" in done.stdout
 
 
+COMMANDS = (("doctor",), ("init",), ("schema", "create"), ("schema", "verify"))
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+
+
+@every_command
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (f"postgresql://u:{HIDDEN}@host:port/x", "cannot read this one"),
+        (f"mongo://u:{HIDDEN}@host/x", "no database is called 'mongo'"),
+        (f"postgresql+asyncpg://u:{HIDDEN}@host/x", "is an async driver and the command line is not"),
+        ("sqlite://", "an in-memory SQLite has no rows of anybody's"),
+        ("sqlite:////no/such/folder/x.db", "/no/such/folder/x.db"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_sentence(command: tuple[str, ...], url: str, message: str) -> None:
+    done = cli(*command, "--db", url)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert HIDDEN not in done.stderr
+
+
+@every_command
+def test_what_is_no_database_is_no_traceback(command: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "text.db"
+    file.write_text("no database at all, and longer than a header of SQLite's would be, by some hundred signs" * 20)
+    done = cli(*command, "--db", f"sqlite:///{file}")
+    assert done.exit_code == (1 if command == ("doctor",) else 2)
+    assert "file is not a database" in done.output
+
+
+@every_command
+def test_ctrl_c_is_130_and_no_traceback(
+    command: tuple[str, ...], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("driftbreaker.cli.engine.engine_of", interrupted)
+    done = cli(*command, "--db", place.url)
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
 SECRETS = {
     "DRIFTBREAKER_DATABASE_URL": f"postgresql+psycopg://u:{HIDDEN}@host/x?password={HIDDEN}",
     "ALERTMANAGER_URL": f"http://u:{HIDDEN}@am:9093/prefix?key={HIDDEN},https://{HIDDEN}@other",

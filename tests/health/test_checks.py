@@ -86,6 +86,19 @@ def test_without_tables_nothing_is_asked_of_them(empty: Engine) -> None:
     assert {found[name].told for name in ("grants", "outbox", "relay")} == {"see to the tables first"}
 
 
+def test_a_table_that_a_migration_has_locked_is_not_waited_for(
+    postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftbreaker.health.finding.PATIENCE", 0.1)
+    with postgres_engine.begin() as migration:
+        migration.execute(text("LOCK TABLE driftbreaker_outbox IN ACCESS EXCLUSIVE MODE"))
+        # Some versions lock a table even to tell what it is like.
+        assert FAILED in {each.verdict for each in examine(postgres_engine)}
+        found = health.check_outbox(postgres_engine)
+    assert found.verdict is FAILED
+    assert "lock timeout" in found.told
+
+
 def test_an_old_version_is_said(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftbreaker.health.database.LEAST", {"sqlite": (99,), "postgresql": (99, 1)})
     found = health.check_database(engine)

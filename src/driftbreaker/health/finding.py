@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -10,11 +11,16 @@ from typing import Concatenate, ParamSpec
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from ..clean import clean_text
+from ..store import limit_lock_waits
+from ..tables import Tables
 
 P = ParamSpec("P")
 MOST = 300
+#: How many seconds a check waits for a table that somebody has locked.
+PATIENCE = 5.0
 _NOT_ALLOWED = "42501"
 
 
@@ -55,6 +61,14 @@ def failed(name: str, told: str, advice: str) -> Finding:
 def skipped(name: str, told: str, advice: str = "") -> Finding:
     """Return what could not be looked at, or is nothing here."""
     return Finding(name=name, verdict=Verdict.SKIPPED, told=told, advice=advice)
+
+
+@contextmanager
+def looking(engine: Engine, tables: Tables) -> Iterator[Session]:
+    """Yield a session that waits for no table that somebody has locked for long, as a migration does."""
+    with Session(engine) as session:
+        limit_lock_waits(session, tables, PATIENCE)
+        yield session
 
 
 def said_by(error: BaseException, engine: Engine) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Collection
 from itertools import chain
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from .. import store
 from ..statements.health import Job
 from ..tables import Tables, default_tables
-from .finding import Finding, Verdict, failed, ok, on_database, skipped
+from .finding import Finding, Verdict, failed, looking, ok, on_database, skipped
 
 NAME = "grants"
 
@@ -22,8 +21,9 @@ def check_grants(engine: Engine, jobs: Collection[Job] = (Job.CHECKING,), tables
 
     What it lacks for other jobs is no fault: a role that may do only what it must is a good one.
     """
-    with Session(engine) as session:
-        missing = store.missing_grants(session, tables or default_tables())
+    tables = tables or default_tables()
+    with looking(engine, tables) as session:
+        missing = store.missing_grants(session, tables)
     if missing is None:
         return skipped(NAME, "SQLite has no roles: see who may write the file")
     wanted = [job for job in Job if job in jobs or job is Job.CHECKING]

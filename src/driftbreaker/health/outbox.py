@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from ..clean import clean_text
 from ..model import AlertState
 from ..outbox import Delivery, Entry, Ledger, entries
 from ..tables import Tables, default_tables
-from .finding import Finding, failed, ok, on_database, skipped, warning
+from .finding import Finding, failed, looking, ok, on_database, skipped, warning
 
 #: An alert that waits so long is told, and after so long it is a failure. A relay looks every few seconds.
 LATE = timedelta(minutes=1)
@@ -82,8 +81,9 @@ def _waits(entry: Entry) -> bool:
 
 
 def _entries(engine: Engine, tables: Tables | None) -> list[Entry]:
-    with Session(engine) as session:
-        return entries(session, Ledger(tables or default_tables()))
+    tables = tables or default_tables()
+    with looking(engine, tables) as session:
+        return entries(session, Ledger(tables))
 
 
 def _why(entry: Entry) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from .. import store
 from ..tables import SCHEMA_VERSION, Tables, default_tables
-from .finding import Finding, failed, ok, on_database
+from .finding import Finding, failed, looking, ok, on_database
 
 _SHOWN = 3
 
@@ -19,12 +18,12 @@ def schema_differences(engine: Engine, tables: Tables | None = None) -> list[str
     The version on record is compared where the role may read it. Reads alone.
     """
     tables = tables or default_tables()
-    with Session(engine) as session:
+    with looking(engine, tables) as session:
         found = store.differences(session, tables)
     if any(tables.schema_version.name in each for each in found):
         return found
     try:
-        with Session(engine) as session:
+        with looking(engine, tables) as session:
             version = store.installed_version(session, tables)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "42501":
