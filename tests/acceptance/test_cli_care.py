@@ -301,6 +301,14 @@ def test_config_says_what_it_is_and_where_it_came_from(tmp_path: Path) -> None:
     assert {name: rows[name] for name in expected} == expected
 
 
+def test_a_name_of_a_file_moves_no_cursor(tmp_path: Path) -> None:
+    file = tmp_path / "u\x1b[31mrl"
+    file.write_text("sqlite:///x.db")
+    done = cli("config", "show", DRIFTBREAKER_DATABASE_URL_FILE=str(file))
+    assert "\x1b" not in done.stdout
+    assert "u\\x1b[31mrl" in done.stdout
+
+
 def test_a_setting_that_cannot_be_used_is_a_status() -> None:
     done = cli("config", "show", DRIFTBREAKER_WEBHOOK_SECRET="x", DRIFTBREAKER_WEBHOOK_SECRET_FILE="/y")
     assert done.exit_code == 1

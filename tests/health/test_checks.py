@@ -80,6 +80,14 @@ def test_a_database_that_is_not_there_is_the_one_finding_and_shows_no_password()
     assert "hunter2" not in found.told
 
 
+def test_a_driver_that_quotes_the_password_is_not_quoted() -> None:
+    def refuse() -> None:
+        raise RuntimeError("no entry for u with hunter2\nmore")
+
+    engine = create_engine("postgresql+psycopg://u:hunter2@host/x", creator=refuse)
+    assert health.check_database(engine).told == "it does not answer: no entry for u with ***"
+
+
 def test_without_tables_nothing_is_asked_of_them(empty: Engine) -> None:
     found = by_name(empty)
     assert found["schema"].verdict is FAILED

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from driftbreaker import Alert, Cadence, CircuitBreaker, Outcome, Relay, Result
+from driftbreaker import Alert, Cadence, CircuitBreaker, Outcome, Relay, Result, Tables
 from driftbreaker.health import Job, Verdict, check_grants, examine
 from driftbreaker.statements.health import GRANTS, NUMBERED
 from tests.support.roles import role
@@ -135,6 +135,33 @@ def test_a_role_that_may_not_enter_the_schema_fails(url: str) -> None:
         assert [each.name for each in examine(engine) if each.verdict is Verdict.FAILED]
         assert check_grants(engine).verdict is Verdict.FAILED
         engine.dispose()
+
+
+def test_a_schema_of_the_hosts_choice_that_is_closed_to_the_role(url: str) -> None:
+    tables = Tables(schema="private")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA private"))
+    tables.metadata.create_all(engine)
+    assert check_grants(engine, list(Job), tables).verdict is Verdict.OK
+    engine.dispose()
+    with role(url, ["SELECT ON private.driftbreaker_breakers"]) as as_role:
+        engine = create_engine(as_role)
+        found = check_grants(engine, tables=tables)
+        engine.dispose()
+    assert (found.verdict, found.told) == (
+        Verdict.FAILED,
+        "this role may not look: permission denied for schema private",
+    )
+
+
+def test_a_role_that_may_nothing_fails_also_when_no_job_is_named(url: str) -> None:
+    with role(url, []) as as_role:
+        engine = create_engine(as_role)
+        found = {finding.name: finding for finding in examine(engine)}
+        engine.dispose()
+    assert found["grants"].verdict is Verdict.FAILED
+    assert found["grants"].told == "for checking it lacks SELECT ON driftbreaker_breakers"
 
 
 def test_sqlite_has_no_roles(sqlite_url: str) -> None:
