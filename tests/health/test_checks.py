@@ -194,14 +194,14 @@ def test_a_pooler_is_known_by_what_it_does(
     postgres_engine: Engine, backends: list[int], verdict: Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = cycle(backends)
-    monkeypatch.setattr(store, "backend", lambda *_: next(answers))
+    monkeypatch.setattr("driftbreaker.store.health.backend", lambda *_: next(answers))
     assert health.check_pooler(postgres_engine).verdict is verdict
 
 
 def test_a_pooler_that_psycopg_is_set_for_is_well(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = create_engine(postgres_url, connect_args={"prepare_threshold": None})
     answers = cycle([1, 1, 2])
-    monkeypatch.setattr(store, "backend", lambda *_: next(answers))
+    monkeypatch.setattr("driftbreaker.store.health.backend", lambda *_: next(answers))
     assert health.check_pooler(engine).verdict is OK
     engine.dispose()
 

@@ -7,8 +7,9 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.orm import Session
 
 import driftbreaker
-from driftbreaker import CircuitBreaker, Tables, store
+from driftbreaker import CircuitBreaker, Tables
 from driftbreaker.health import Verdict, check_schema, schema_differences
+from driftbreaker.store import schema as store
 from driftbreaker.tables import SCHEMA_VERSION, default_tables
 from tests.support.roles import role
 

@@ -7,8 +7,9 @@ import time
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from .. import store
-from ..store import Transactions
+from ..store import database_now
+from ..store import health as asked
+from ..store.health import Transactions
 from ..tables import Tables, default_tables
 from .finding import Finding, failed, ok, on_database, said_by, skipped, warning
 
@@ -25,7 +26,7 @@ def check_database(engine: Engine) -> Finding:
     began = time.monotonic()
     try:
         with Session(engine) as session:
-            store.database_now(session, default_tables())
+            database_now(session, default_tables())
     except Exception as error:  # noqa: BLE001  drivers raise more than SQLAlchemy wraps, and that is the finding
         return failed(name, f"it does not answer: {said_by(error, engine)}", "Check the URL, the network, the server")
     took = time.monotonic() - began
@@ -44,13 +45,13 @@ def check_transactions(engine: Engine, tables: Tables | None = None) -> Finding:
     """Find whether a report has a transaction to join, and at which isolation."""
     tables = tables or default_tables()
     with Session(engine) as session:
-        if store.autocommits(session, tables):
+        if asked.autocommits(session, tables):
             return failed(
                 "transactions",
                 "the engine is in AUTOCOMMIT: whatever writes raises NoTransactionError",
                 "Give the breaker a session of an engine without isolation_level='AUTOCOMMIT'",
             )
-        found = store.transactions(session, tables)
+        found = asked.transactions(session, tables)
     return ok("transactions", "a report commits with its caller") if found is None else _judged(found)
 
 
@@ -82,7 +83,7 @@ def check_sqlite(engine: Engine) -> Finding:
     if engine.dialect.name != "sqlite":
         return skipped("sqlite", "the database is none")
     with Session(engine) as session:
-        found = store.sqlite_file(session)
+        found = asked.sqlite_file(session)
     told = f"journal {found.journal}, a writer waits {found.patience / 1000:g} s for another"
     if found.journal == "memory" and not engine.url.database:
         return warning("sqlite", "it lives in this process's memory: nobody else sees it", "Name a file in the URL")

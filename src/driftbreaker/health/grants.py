@@ -7,8 +7,8 @@ from itertools import chain
 
 from sqlalchemy import Engine
 
-from .. import store
 from ..statements.health import Job
+from ..store import health as asked
 from ..tables import Tables, default_tables
 from .finding import Finding, Verdict, failed, looking, ok, on_database, skipped
 
@@ -23,7 +23,7 @@ def check_grants(engine: Engine, jobs: Collection[Job] = (Job.CHECKING,), tables
     """
     tables = tables or default_tables()
     with looking(engine, tables) as session:
-        missing = store.missing_grants(session, tables)
+        missing = asked.missing_grants(session, tables)
     if missing is None:
         return skipped(NAME, "SQLite has no roles: see who may write the file")
     wanted = [job for job in Job if job in jobs or job is Job.CHECKING]

@@ -8,8 +8,8 @@ from contextlib import suppress
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from .. import store
 from ..refresh.connection import own_engine
+from ..store import health as asked
 from ..tables import Tables, default_tables
 from .finding import Finding, ok, on_database, skipped, warning
 
@@ -73,10 +73,10 @@ def check_connect_timeout(engine: Engine, *, ours: int | None = None) -> Finding
 
 def _share(one: Session, other: Session, tables: Tables) -> bool:
     """Return whether two clients were seen to share a session, or one to change its own."""
-    before = store.backend(one, tables)
+    before = asked.backend(one, tables)
     one.rollback()
-    kept = store.backend(other, tables)
-    after = store.backend(one, tables)
+    kept = asked.backend(other, tables)
+    after = asked.backend(one, tables)
     one.rollback()
     other.rollback()
     return before != after or kept == before

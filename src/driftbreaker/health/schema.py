@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from .. import store
+from ..store.schema import differences, installed_version
 from ..tables import SCHEMA_VERSION, Tables, default_tables
 from .finding import Finding, failed, looking, ok, on_database
 
@@ -19,12 +19,12 @@ def schema_differences(engine: Engine, tables: Tables | None = None) -> list[str
     """
     tables = tables or default_tables()
     with looking(engine, tables) as session:
-        found = store.differences(session, tables)
+        found = differences(session, tables)
     if any(tables.schema_version.name in each for each in found):
         return found
     try:
         with looking(engine, tables) as session:
-            version = store.installed_version(session, tables)
+            version = installed_version(session, tables)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "42501":
             raise

@@ -1,6 +1,5 @@
 """Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
 
-from .health import SQLiteFile, Transactions, autocommits, backend, missing_grants, sqlite_file, transactions
 from .incidents import acknowledge, add_note, assign, get_notes
 from .joined import Door, Joined
 from .late import LateReport, report_late
@@ -11,7 +10,6 @@ from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
-from .schema import create_missing, differences, installed_version, statements_for_missing
 from .switching import disable, enable, force_on, hold, reset
 from .transition import recover_quietly
 
@@ -23,19 +21,13 @@ __all__ = [
     "Overview",
     "Reader",
     "Reading",
-    "SQLiteFile",
     "Sighting",
-    "Transactions",
     "acknowledge",
     "add_note",
     "assign",
-    "autocommits",
-    "backend",
     "breakers",
     "breakers_named",
-    "create_missing",
     "database_now",
-    "differences",
     "disable",
     "enable",
     "force_on",
@@ -44,10 +36,8 @@ __all__ = [
     "get_notes",
     "get_state",
     "hold",
-    "installed_version",
     "is_open",
     "limit_lock_waits",
-    "missing_grants",
     "missing_tables",
     "names_near",
     "read_message",
@@ -56,7 +46,4 @@ __all__ = [
     "report_late",
     "report_schema_errors",
     "reset",
-    "sqlite_file",
-    "statements_for_missing",
-    "transactions",
 ]

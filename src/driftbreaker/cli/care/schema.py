@@ -69,10 +69,10 @@ def verify(url: str | None, as_json: bool) -> None:
 
 def make(database: Database) -> list[str]:
     """Make what is missing; return the names of it."""
-    from driftbreaker import store
+    from driftbreaker.store.schema import create_missing
 
     with database.session() as session:
-        return store.create_missing(session, database.tables)
+        return create_missing(session, database.tables)
 
 
 def found_in(database: Database) -> list[str]:
@@ -89,10 +89,10 @@ def tell_made(made: list[str], database: Database) -> None:
 
 
 def _print_statements(database: Database, *, in_json: bool) -> None:
-    from driftbreaker import store
+    from driftbreaker.store.schema import statements_for_missing
 
     with database.session(keeps=False) as session:
-        statements = store.statements_for_missing(session, database.tables)
+        statements = statements_for_missing(session, database.tables)
     if in_json:
         say(render({"statements": statements}))
         return

@@ -11,21 +11,21 @@ from driftbreaker import CircuitBreaker
 engine = create_engine(os.environ["DRIFTBREAKER_DATABASE_URL"])  # yours, if you have one
 
 
-def price_v1(order):  # the old way: yours
+def control(order):  # the old way: yours
     return 100.0
 
 
-def price_v2(order):  # the new way: yours
+def candidate(order):  # the new way: yours
     return 170.0
 
 
 def price(order):
     with Session(engine) as session, session.begin():
         breaker = CircuitBreaker(session, "pricing-v2")
-        old = price_v1(order)
+        old = control(order)
         if breaker.is_disabled():
             return old
-        new = price_v2(order)
+        new = candidate(order)
         drift = abs(new - old) / old
         breaker.report_drift(drift)  # three in a row above 0.2 turn V2 off, in every process
         return new if drift <= 0.2 else old
