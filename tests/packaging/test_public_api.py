@@ -18,6 +18,7 @@ DOORS = (
     "driftbreaker.contrib.fastapi",
     "driftbreaker.costsim",
     "driftbreaker.costsim.circuit_breaker",
+    "driftbreaker.health",
     "driftbreaker.scores",
     "driftbreaker.shadow",
     "driftbreaker.testing",

@@ -41,15 +41,18 @@ def patience() -> float | None:
 
 
 @contextmanager
-def open_database(url: str | None, wait: float | None = None) -> Iterator[Database]:
+def open_database(
+    url: str | None, wait: float | None = None, *, may_make: bool = False, dry: bool = False
+) -> Iterator[Database]:
     """Yield the database of `--db` or of the environment. Whatever keeps it from working ends in one sentence.
 
-    Nothing of it is waited for longer than `wait`, or else `--timeout`, in seconds.
+    Nothing of it is waited for longer than `wait`, or else `--timeout`, in seconds. A file of SQLite's must be there,
+    unless a command `may_make` it; `dry`, it gets an empty database in its stead.
     """
     url = url or secret(DATABASE)
     if not url:
         raise Usage(f"which database? Give --db URL, or set {DATABASE}")
     from driftbreaker.cli.engine import opened
 
-    with opened(url, patience() if wait is None else wait) as database:
+    with opened(url, patience() if wait is None else wait, may_make=may_make, dry=dry) as database:
         yield database

@@ -37,12 +37,16 @@ _SLOW = ("57014",)
 
 @dataclass(frozen=True)
 class Database:
-    """An engine, its URL and how that may be shown, the tables in it, and how many seconds it is waited for."""
+    """An engine, its URL and how that may be shown, the tables in it, and how many seconds it is waited for.
+
+    `may_make`: whether SQLite may make the file.
+    """
 
     engine: Engine
     url: URL
     tables: Tables
     wait: float
+    may_make: bool = False
 
     @property
     def shown(self) -> str:
@@ -66,7 +70,7 @@ class Database:
 
         Raises Failure for whatever the database does to it, also for making it wait.
         """
-        _need_file(self.url)
+        _is_missing(self.url, self.may_make)
         with told_in_one_sentence(self.url, self.wait), Session(self.engine) as session, session.begin():
             store.limit_waits(session, self.tables, self.wait)
             yield session
@@ -75,15 +79,18 @@ class Database:
 
 
 @contextmanager
-def opened(text: str, patience: float | None = None) -> Iterator[Database]:
+def opened(
+    text: str, patience: float | None = None, *, may_make: bool = False, dry: bool = False
+) -> Iterator[Database]:
     """Yield the database of a URL; raise Failure for whatever the database does to the commands inside."""
     url = checked_url(text)
-    _need_file(url)
+    missing = _is_missing(url, may_make)
     wait = _default(url) if patience is None else patience
-    engine = engine_of(url, patience)
+    # SQLite would make the file at the first look.
+    engine = engine_of(make_url("sqlite://") if missing and dry else url, patience)
     try:
         with told_in_one_sentence(url, wait):
-            yield Database(engine, url, tables_meant(), wait)
+            yield Database(engine, url, tables_meant(), wait, may_make)
     finally:
         engine.dispose()
 
@@ -185,9 +192,7 @@ def _code(error: DBAPIError) -> str | None:
 def _failure(error: DBAPIError, url: URL) -> Failure:
     shown, said, code = shown_url(url), _first_line(error.orig, url), _code(error)
     if code in _MISSING_TABLES or "no such table" in said:
-        return CannotTell(
-            f"the tables of driftbreaker are not in {shown}: driftbreaker.metadata.create_all(engine) makes them"
-        )
+        return CannotTell(f"the tables of driftbreaker are not in {shown}: driftbreaker schema create makes them")
     if code == "42703" or "no such column" in said:
         return CannotTell(f"the tables in {shown} are another version's: {said}")
     if code in _NOT_ALLOWED or "readonly database" in said:
@@ -201,14 +206,20 @@ def _first_line(error: BaseException | None, url: URL) -> str:
     return said.replace(url.password, "***") if url.password else said
 
 
-def _need_file(url: URL) -> None:
+def _is_missing(url: URL, may_make: bool) -> bool:
+    """Return whether a file has yet to be made. Raises CannotTell where nobody may, or nobody can."""
     if url.get_backend_name() != "sqlite":
-        return
+        return False
     if in_memory(url):
         raise CannotTell("an in-memory SQLite has no rows of anybody's: name a file, as in sqlite:///app.db")
+    if not url.database or url.database.startswith("file:") or Path(url.database).exists():
+        return False
     # SQLite would make an empty file of a misspelt name.
-    if url.database and not url.database.startswith("file:") and not Path(url.database).exists():
+    if not may_make:
         raise CannotTell(f"there is no file {url.database}: check the URL")
+    if not Path(url.database).absolute().parent.is_dir():
+        raise CannotTell(f"there is no folder for the file {url.database}: check the URL")
+    return True
 
 
 def _missing_driver(error: ModuleNotFoundError) -> str:

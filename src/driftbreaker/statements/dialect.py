@@ -203,7 +203,7 @@ class PostgreSQL(Sql):
 
     @cache  # noqa: B019  one per Tables and dialect, kept as long as the statements are
     def _names_in(self, schema: str | None) -> dict[str, str]:
-        return {name: _quoted(schema, table.name) for name, (table, _) in self._recovered_tables().items()}
+        return {name: quoted_name(schema, table.name) for name, (table, _) in self._recovered_tables().items()}
 
     def _recovered_tables(self) -> dict[str, tuple[Table, str]]:
         t = self.tables
@@ -292,7 +292,7 @@ class SQLite(Sql):
         return driver.isolation_level is None and not driver.in_transaction  # type: ignore[union-attr]
 
 
-def _quoted(schema: str | None, name: str) -> str:
+def quoted_name(schema: str | None, name: str) -> str:
     """Return a table's name as to_regclass reads it: a value, in which no driver's escaping has a place."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name) if part is not None)
 

@@ -1,0 +1,1 @@
+"""What keeps the breakers well: the doctor, the tables, and the settings of the command line."""
