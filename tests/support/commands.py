@@ -22,7 +22,9 @@ OFF, ON = "pricing", "search"
 class Sample:
     """Arguments for a place where `pricing` is off and `search` is on. {folder} is a folder of the test's own.
 
-    `writes`: it cannot do without the right to write. `waits`: it waits for a breaker's row. `exits`: how it ends.
+    `cares`: it looks at the database itself, or makes the tables: what it says of one that is not as it should be is for
+    its own tests. `writes`: it cannot do without the right to write. `waits`: it waits for a breaker's row. `exits`:
+    how it ends.
     """
 
     arguments: tuple[str, ...] = ()
@@ -30,6 +32,7 @@ class Sample:
     writes: bool = False
     waits: bool = False
     exits: int = 0
+    cares: bool = False
 
     def given(self, folder: Path) -> list[str]:
         return [part.format(folder=folder) for part in self.arguments]
@@ -49,8 +52,10 @@ SAMPLES = {
     "alerts test": Sample(("--incident-dir", "{folder}"), database=False),
     "audit export": Sample(),
     "check": Sample((OFF,), exits=1),
+    "config show": Sample(database=False),
     "demo": Sample(("--requests", "20"), database=False),
     "disable": _changes(ON, *WHY),
+    "doctor": Sample(cares=True),
     "enable": _changes(OFF, *WHY, "-y"),
     "force-on": _changes(ON, *WHY, "--for", "1h", "--confirm", ON),
     "history": Sample((OFF,)),
@@ -60,6 +65,7 @@ SAMPLES = {
     "incident list": Sample((OFF,)),
     "incident note": _changes(OFF, "the cache?", "--by", "bob"),
     "incident show": Sample((OFF,)),
+    "init": Sample(writes=True, cares=True),
     "list": Sample(),
     "observe": _changes(ON, "0.9"),
     "outbox list": Sample(),
@@ -67,6 +73,8 @@ SAMPLES = {
     "outbox show": Sample((OFF,)),
     "relay": Sample(("--once", "--incident-dir", "{folder}"), writes=True),
     "reset": _changes(ON, *WHY, "-y"),
+    "schema create": Sample(writes=True, cares=True),
+    "schema verify": Sample(cares=True),
     "show": Sample((OFF,)),
     "watch": Sample((OFF, "--until", "off")),
 }

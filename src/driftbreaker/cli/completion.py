@@ -21,6 +21,11 @@ def name_argument(command: Command) -> Command:
     return click.argument("name", shell_complete=names)(command)
 
 
+def optional_name_argument(command: Command) -> Command:
+    """Give a command an argument NAME that may be missing."""
+    return click.argument("name", required=False, shell_complete=names)(command)
+
+
 def names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the names that begin so; none where there is no database, or one that does not answer at once."""
     from driftbreaker.cli import engine  # noqa: F401  what we take to load is not the database's fault

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftbreaker.cli.completion import optional_name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import NotFound, Usage
 from driftbreaker.cli.text import as_json as render
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@optional_name_argument
 @database_option
 @click.option("--incident", "incident_id", metavar="ID", help="This incident, of whatever breaker.")
 @click.option("--scope", metavar="SCOPE", default="", help="A scope's incident.")

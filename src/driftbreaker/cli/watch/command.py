@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftbreaker.cli.completion import optional_name_argument
 from driftbreaker.cli.database import open_database, url_option
 from driftbreaker.cli.exits import Failure, TimedOut, Usage
 from driftbreaker.cli.seconds import Seconds
@@ -26,7 +27,7 @@ PATIENCE = 5.0
 
 
 @click.command()
-@click.argument("name", required=False)
+@optional_name_argument
 @url_option
 @click.option("--scope", metavar="SCOPE", help="Only this scope, and the whole; '' is the whole alone.")
 @click.option("--until", type=click.Choice(["on", "off"]), help="End with 0 as soon as V2 is so; wants a NAME.")
