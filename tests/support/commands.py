@@ -22,9 +22,8 @@ OFF, ON = "pricing", "search"
 class Sample:
     """Arguments for a place where `pricing` is off and `search` is on. {folder} is a folder of the test's own.
 
-    `cares`: it looks at the database itself, or makes the tables: what it says of one that is not as it should be is for
-    its own tests. `writes`: it cannot do without the right to write. `waits`: it waits for a breaker's row. `exits`:
-    how it ends.
+    `cares`: it looks at the database itself, or makes the tables, and its own tests say what it makes of an odd one.
+    `writes`: it cannot do without the right to write. `waits`: it waits for a breaker's row. `exits`: how it ends.
     """
 
     arguments: tuple[str, ...] = ()
