@@ -29,8 +29,10 @@ FROM_OUTSIDE = (
 )
 
 
-# Whoever starts the tests in the background has them ignore Ctrl-C, and every child inherits that.
+# Whoever starts the tests in the background has them ignore Ctrl-C and SIGQUIT, and every child inherits that: a pooler
+# would not hear of its end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
