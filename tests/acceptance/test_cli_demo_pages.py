@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
+from types import FrameType
+from typing import Any
 
 from tests.support.alertmanager import alertmanager
 from tests.support.receiver import Answer, Receiver, closed_port
@@ -69,3 +72,23 @@ def test_interrupted_it_leaves_no_page() -> None:
         assert receiver.firing == []
     assert running.returncode == 130
     assert "Traceback" not in said
+
+
+def test_interrupted_amid_a_statement_it_leaves_no_page() -> None:
+    # A KeyboardInterrupt there leaves a cursor open, and with it the lock of a reader.
+    with alertmanager() as receiver:
+
+        def interrupt(caller: FrameType, what: str, called: Any) -> None:
+            executed = what == "c_return" and called.__qualname__ == "Cursor.execute"
+            statement = caller.f_locals.get("statement", "")
+            if executed and statement.startswith("SELECT") and NAME in receiver.firing:
+                sys.setprofile(None)
+                signal.raise_signal(signal.SIGINT)
+
+        sys.setprofile(interrupt)
+        try:
+            done = cli("demo", "--alertmanager", receiver.url)
+        finally:
+            sys.setprofile(None)
+        assert receiver.firing == []
+    assert done.exit_code == 130

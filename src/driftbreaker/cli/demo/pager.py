@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +46,7 @@ class Pager:
 
     def __post_init__(self) -> None:
         self.pages: dict[str, Page] = {}
+        self._interrupted = False
 
     @classmethod
     def at(cls, url: str) -> Pager:
@@ -73,9 +76,34 @@ class Pager:
         """Return the page of a breaker as the Alertmanager shows it, None when it shows none."""
         return asyncio.run(self._ask(breaker))
 
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt when one has come: called where nothing is half done."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def holding_interrupts(self) -> Iterator[None]:
+        """Keep Ctrl-C for `heed_interrupts` meanwhile.
+
+        Amid SQLAlchemy's own work it would leave a transaction open, whose lock keeps out who resolves the pages.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals come to the main thread alone
+            return
+        before = signal.signal(signal.SIGINT, self._note_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.heed_interrupts()
+
+    def _note_interrupt(self, *_: object) -> None:
+        self._interrupted = True
+
     def _wait(self, breaker: str, *, firing: bool) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE
         while ((page := self.ask(breaker)) is not None) is not firing:
+            self.heed_interrupts()
             if time.monotonic() > deadline:
                 missing = "shows no page" if firing else "still shows the page"
                 raise DemoError(f"{self.url} {missing} of the breaker {breaker!r} after {_PATIENCE:g} s")
@@ -107,7 +135,11 @@ def paging(engine: Engine, url: str, breakers: tuple[str, ...]) -> Iterator[Page
     """Relay the alerts of the demo to an Alertmanager meanwhile. However it ends, no page is left behind."""
     pager = Pager.at(url)
     pager.ask(breakers[0])
-    with logging_to(lambda _: None), Relay(engine, [alertmanager_of((url,))], poll=0.5):
+    with (
+        pager.holding_interrupts(),
+        logging_to(lambda _: None),
+        Relay(engine, [alertmanager_of((url,))], poll=0.5),
+    ):
         try:
             yield pager
         finally:

@@ -63,7 +63,7 @@ def play(database: Database, plan: Plan, on_request: Callable[[], None], pager: 
     """
     engine = database.engine
     name, rolled_back, by_hand, short_ttl = plan.breakers
-    result, trip = _traffic(engine, plan, on_request)
+    result, trip = _traffic(engine, plan, on_request, pager)
     if pager is not None and trip is not None:
         pager.wait_for_firing(name)
     facts = Facts(
@@ -105,7 +105,9 @@ def _changes() -> list[PriceChange]:
     return price_changes(models, stream.FIRST_DAY, stream.FIRST_DAY + timedelta(days=stream.DAYS - 1))
 
 
-def _traffic(engine: Engine, plan: Plan, on_request: Callable[[], None]) -> tuple[JobResult, Trip | None]:
+def _traffic(
+    engine: Engine, plan: Plan, on_request: Callable[[], None], pager: Pager | None
+) -> tuple[JobResult, Trip | None]:
     looks: list[Look] = []
 
     def on_step(session: Session, step: Step) -> None:
@@ -115,6 +117,8 @@ def _traffic(engine: Engine, plan: Plan, on_request: Callable[[], None]) -> tupl
             looks.append(look(engine, plan.name))
             event.listen(session, "after_commit", lambda _: looks.append(look(engine, plan.name)), once=True)
         on_request()
+        if pager is not None:
+            pager.heed_interrupts()
 
     result = run(
         lambda: Session(engine),
@@ -175,6 +179,8 @@ def _recovery(engine: Engine, name: str, pager: Pager | None) -> Recovery:
         seen_open = True
         if time.monotonic() - started > _PATIENCE.total_seconds():
             raise DemoError(f"the breaker {name!r} did not recover within {_PATIENCE.seconds} s")
+        if pager is not None:
+            pager.heed_interrupts()
         time.sleep(_POLL_SECONDS)
     waited = time.monotonic() - started
     with Session(engine) as session, session.begin():
