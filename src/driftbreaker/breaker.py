@@ -36,7 +36,8 @@ from .errors import InvalidArgumentError, WrongSessionError
 from .model import BreakerState, HistoryEntry, Incident, Note, Observation
 from .policy import Batch, judge
 from .settings import BreakerSettings
-from .store import Door, Joined, LateReport
+from .store import LateReport
+from .store.joined import Door, Joined
 from .tables import Tables, default_tables
 
 Details = Mapping[str, Any]

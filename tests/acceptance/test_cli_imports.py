@@ -21,6 +21,7 @@ NOT_FOR_CHECK = (HEAVY - {"sqlalchemy"}) | {
     "driftbreaker.shadow",
     "driftbreaker.testing",
     "jsonschema",
+    "sqlalchemy.orm",
 }
 _LOADED = "import atexit, json, sys\natexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
 
@@ -69,7 +70,7 @@ def test_help_imports_no_command() -> None:
 def test_check_imports_what_a_check_needs(place: Place) -> None:
     # What SQLAlchemy brings with a connection is not ours to refuse: it imports asyncio by itself.
     url = make_url(place.url).render_as_string(hide_password=False)
-    bare = loaded(f"import sqlalchemy.orm\nsqlalchemy.create_engine({url!r}).connect().close()")
+    bare = loaded(f"import sqlalchemy\nsqlalchemy.create_engine({url!r}).connect().close()")
     ours = loaded_by("check", "pricing", "--db", url) - bare
     assert "driftbreaker.cli.breakers.checking" in ours
     assert not ours & NOT_FOR_CHECK

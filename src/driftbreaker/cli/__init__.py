@@ -1,12 +1,16 @@
 """The command line: `driftbreaker`, installed by the extra `driftbreaker[cli]`."""
 
+import gc
 import sys
 
 MISSING_CLICK = "driftbreaker: the command line needs click: pip install 'driftbreaker[cli]'\n"
+# What a command imports is kept till it ends: looking at it for garbage again and again is a tenth of its start.
+GARBAGE_AFTER = 100_000
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    gc.set_threshold(GARBAGE_AFTER)
     try:
         from driftbreaker.cli.app import app
 

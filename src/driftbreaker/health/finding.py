@@ -67,7 +67,7 @@ def skipped(name: str, told: str, advice: str = "") -> Finding:
 def looking(engine: Engine, tables: Tables) -> Iterator[Session]:
     """Yield a session that waits for no table that somebody has locked for long, as a migration does."""
     with Session(engine) as session:
-        limit_lock_waits(session, tables, PATIENCE)
+        limit_lock_waits(session.connection(), tables, PATIENCE)
         yield session
 
 

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from ..model import Key
 from ..settings import BreakerSettings
 from ..statements import deliveries
-from ..store import Door, recover_quietly
+from ..store import recover_quietly
+from ..store.joined import Door
 from .ledger import Ledger
 
 ABANDONED = 30 * 86_400_000  # milliseconds

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from .. import store
 from ..model import Key
 from ..settings import BreakerSettings
-from ..store import Door
+from ..store.joined import Door
 from .options import Options
 from .pending import Segment, Waiting
 
@@ -98,7 +98,7 @@ class Writer:
         tasks = [(self._door(each), segment) for each in chunk.waiting for segment in each.by_generation()]
         speaks = any(_speaks(segment) or segment.schema_errors for _, segment in tasks)
         if speaks and chunk.lock_wait is not None:
-            store.limit_lock_waits(session, self._options.tables, chunk.lock_wait)
+            store.limit_lock_waits(session.connection(), self._options.tables, chunk.lock_wait)
         for door, segment in tasks:
             chunk.trips += _write(session, door, segment)
         chunk.ending()

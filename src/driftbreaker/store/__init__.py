@@ -1,8 +1,10 @@
-"""Runs the statements on the caller's session: the only floor that executes SQL, and it never ends a transaction."""
+"""Runs the statements on the caller's connection: the only floor that executes SQL, and it never ends a transaction.
+
+What joins a session's transaction, and with it SQLAlchemy's ORM, is in `joined`: who only looks needs neither.
+"""
 
 from .audit import Wanted, history
 from .incidents import acknowledge, add_note, assign, get_notes
-from .joined import Door, Joined
 from .late import LateReport, report_late
 from .listing import (
     Overview,
@@ -15,6 +17,7 @@ from .listing import (
     names_that_begin,
 )
 from .locks import limit_lock_waits, limit_waits
+from .look import Look
 from .messages import read_message
 from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
@@ -26,9 +29,8 @@ from .transition import recover_quietly
 
 __all__ = [
     "ABSENT",
-    "Door",
-    "Joined",
     "LateReport",
+    "Look",
     "Overview",
     "Reader",
     "Reading",

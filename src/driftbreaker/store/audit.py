@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Executable, Row
-from sqlalchemy.orm import Session
 
 from ..model import HistoryEntry
 from ..statements import Sql, audit, sql_for
 from ..tables import Tables
 from .records import history_entry_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 #: How many entries one transaction looks at. Each may carry some kilobytes of evidence.
 STRETCH = 1_000

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Executable, Row
 
 from ..errors import InvalidArgumentError
 from ..model import ActorKind, Change, Incident, Note, Status
 from ..statements import incidents
-from .joined import Joined
 from .records import incident_of, note_of
 from .switching import settled
 from .transition import CLAIMED, Cause, change, keep_counts, lock, record
+
+if TYPE_CHECKING:
+    from .joined import Joined
 
 
 def acknowledge(joined: Joined, *, reason: str, actor: str, incident_id: str | None) -> tuple[bool, Incident | None]:

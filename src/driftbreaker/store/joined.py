@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,6 @@ from sqlalchemy import Connection, CursorResult, Executable, TwoPhaseTransaction
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..checks import check_instant
 from ..clock import Clock
 from ..errors import DriftbreakerError, NoTransactionError
 from ..hooks import Event
@@ -19,11 +18,9 @@ from ..model import Change, Key
 from ..settings import BreakerSettings
 from ..statements import Sql, sql_for
 from ..tables import Tables
-from . import pending
+from . import pending, sessions  # noqa: F401  sessions listens from here on
+from .look import Look
 from .notes import note_on
-
-# A round is needed only when somebody else changed the row in between: this many in a row mean something is wrong.
-ROUNDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +79,7 @@ class Door:
             raise
 
 
-class Joined:
+class Joined(Look):
     """A breaker's operation within the caller's transaction.
 
     Core statements on the session's own connection: the caller's pending objects are not flushed, no identity map
@@ -90,22 +87,13 @@ class Joined:
     """
 
     def __init__(self, session: Session, connection: Connection, sql: Sql, door: Door) -> None:
+        super().__init__(connection, sql, door.key, door.clock)
         self.session = session
-        self.sql = sql
-        self.key = door.key
         self.door = door.kind
         self.settings = door.settings
         self.owns_settings = door.owns_settings
         self._notify = door.notify
         self.wrote = False
-        self._connection = connection
-        self._always: dict[str, Any] = {"p_name": door.key.name, "p_scope": door.key.scope}
-        if door.clock is not None:
-            self._always["p_now"] = check_instant(door.clock.now(), "the clock's now()")
-
-    def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
-        """Run one statement; each value binds the parameter of its name, the breaker's key and the time are given."""
-        return self._connection.execute(statement, {**self._always, **_named(values)})
 
     def write(self, statement: Executable, **values: Any) -> CursorResult[Any]:
         """Run one statement that changes rows: from here on, the operation must complete or be rolled back."""
@@ -142,7 +130,3 @@ def _need_transaction(sql: Sql, connection: Connection, operation: str, key: Key
             f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
             "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
         )
-
-
-def _named(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"p_{name}": value for name, value in values.items()}

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
-
-from sqlalchemy import event
-from sqlalchemy.orm import Session
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NoTransactionError
 from ..model import Observation
 from ..policy import Batch
 from . import pending
-from .joined import Door
 from .reporting import report_drift, report_schema_errors
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from .joined import Door
 
 # As often as SQLAlchemy itself lets flushes lead to further flushes.
 _FLUSHES = 100
@@ -54,8 +55,8 @@ def report_late(session: Session, report: LateReport) -> None:
     pending.queue_report(session, report)
 
 
-@event.listens_for(Session, "before_commit")
-def _make_reports(session: Session) -> None:
+def make_reports(session: Session) -> None:
+    """Make the reports that wait for the session's outermost commit, which is about to be."""
     if session.in_nested_transaction() or not pending.queued_reports(session):
         return
     _flush(session)

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, Select
-from sqlalchemy.orm import Session
 
 from ..model import BreakerState, HistoryEntry, Incident, Key
 from ..statements import changes, listing, reads, sql_for
 from ..statements.listing import INCIDENT
 from ..tables import Tables
 from .records import history_entry_of, incident_of, state_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 NEAR = 200
 

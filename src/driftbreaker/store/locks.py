@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from ..statements import locks, sql_for
 from ..tables import Tables
 
 
-def limit_lock_waits(session: Session, tables: Tables, seconds: float) -> None:
-    """Wait for each row's lock so long at most, until the session's transaction ends. One statement on PostgreSQL."""
-    connection = session.connection()
+def limit_lock_waits(connection: Connection, tables: Tables, seconds: float) -> None:
+    """Wait for each row's lock so long at most, until the transaction ends. One statement on PostgreSQL."""
     statement = locks.limit_waits(sql_for(tables, connection.dialect.name, clocked=False))
     if statement is not None:
         connection.execute(statement, {"p_milliseconds": str(round(seconds * 1000))})
 
 
-def limit_waits(session: Session, tables: Tables, seconds: float) -> None:
+def limit_waits(connection: Connection, tables: Tables, seconds: float) -> None:
     """Wait for each row's lock so long at most, and a second longer for each answer, until the transaction ends.
 
     One statement on PostgreSQL, whose settings end with the transaction: a pooler that hands the connection on to
     others hands on none of this. SQLite's one lock has its limit at the connection.
     """
-    connection = session.connection()
     statement = locks.limit_answers(sql_for(tables, connection.dialect.name, clocked=False))
     if statement is not None:
         milliseconds = math.ceil(seconds * 1000)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from typing import TYPE_CHECKING, Any
 
 from ..errors import HalfWrittenError
 from ..hooks import Event, emit
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, SessionTransaction
+
+    Savepoints = tuple[SessionTransaction, ...]
+
 _KEY = "driftbreaker.pending"
 _logger = logging.getLogger("driftbreaker")
-
-Savepoints = tuple[SessionTransaction, ...]
 
 
 @dataclass
@@ -75,38 +75,30 @@ def _savepoints(session: Session) -> Savepoints:
     return tuple(chain)
 
 
-# Registered once, on the class: sessions of every kind (sessionmaker, scoped, SQLModel's, the one inside an
-# AsyncSession) take part. Most have nothing pending and pay for one look into a dictionary.
-
-
-@event.listens_for(Session, "before_commit")
-def _before_commit(session: Session) -> None:
+def check_whole(session: Session) -> None:
+    """Raise HalfWrittenError where half an operation would be committed."""
     pending = session.info.get(_KEY)
     if pending is not None and pending.broken:
         raise HalfWrittenError(pending.broken[0][1])
 
 
-@event.listens_for(Session, "after_commit")
-def _after_commit(session: Session) -> None:
+def note_commit(session: Session) -> None:
+    """Take what is pending for true, once the outermost transaction has committed."""
     pending = session.info.get(_KEY)
     # A released savepoint fires this event too; only the outermost commit makes anything true.
     if pending is not None and not session.in_nested_transaction():
         pending.committed = True
 
 
-@event.listens_for(Session, "after_soft_rollback")
-def _after_soft_rollback(session: Session, previous: SessionTransaction) -> None:
+def undo(session: Session, savepoint: SessionTransaction) -> None:
+    """Forget what was undone with a savepoint."""
     pending = session.info.get(_KEY)
     if pending is not None:
-        pending.undo(previous)
+        pending.undo(savepoint)
 
 
-@event.listens_for(Session, "after_transaction_end")
-def _after_transaction_end(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is not None:
-        return
-    # Commit, rollback, close, failed commit: the root's end is the one event that all of them share. The connection
-    # is back in its pool here, so that a listener with a session of its own finds one.
+def end(session: Session) -> None:
+    """Tell what became true with a transaction, and forget the rest."""
     pending = session.info.pop(_KEY, None)
     if pending is not None and pending.committed:
         if pending.reports:

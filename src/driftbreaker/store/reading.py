@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..model import BreakerState, HistoryEntry, Incident, Status
 from ..statements import reads
-from .joined import Joined
+from .look import Look
 from .records import history_entry_of, incident_of, state_of
 from .transition import recover_quietly
+
+if TYPE_CHECKING:
+    from .joined import Joined
 
 
 def is_open(joined: Joined, *, may_recover: bool) -> bool:
@@ -26,19 +31,19 @@ def _may_write(joined: Joined) -> bool:
     return not joined.autocommits() and joined.run(reads.may_write(joined.sql), **joined.names()).scalar_one()
 
 
-def get_state(joined: Joined) -> BreakerState:
+def get_state(look: Look) -> BreakerState:
     """Return the state, writing nothing."""
-    rows = {row.scope: row for row in joined.run(reads.state(joined.sql))}
-    scope = joined.key.scope
-    return state_of(joined.key, rows.get(scope), rows.get("") if scope else None)
+    rows = {row.scope: row for row in look.run(reads.state(look.sql))}
+    scope = look.key.scope
+    return state_of(look.key, rows.get(scope), rows.get("") if scope else None)
 
 
-def get_incidents(joined: Joined, *, include_resolved: bool, limit: int) -> list[Incident]:
+def get_incidents(look: Look, *, include_resolved: bool, limit: int) -> list[Incident]:
     """Return the newest incidents, writing nothing."""
-    statement = reads.incidents(joined.sql, include_resolved=include_resolved)
-    return [incident_of(row, row.lapsed_at) for row in joined.run(statement, limit=limit)]
+    statement = reads.incidents(look.sql, include_resolved=include_resolved)
+    return [incident_of(row, row.lapsed_at) for row in look.run(statement, limit=limit)]
 
 
-def get_history(joined: Joined, *, limit: int, before: int | None) -> list[HistoryEntry]:
+def get_history(look: Look, *, limit: int, before: int | None) -> list[HistoryEntry]:
     """Return the newest changes, writing nothing."""
-    return [history_entry_of(row) for row in joined.run(reads.history(joined.sql), limit=limit, before=before)]
+    return [history_entry_of(row) for row in look.run(reads.history(look.sql), limit=limit, before=before)]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, Dialect, Index, Table, create_mock_engine, inspect
 from sqlalchemy.exc import SAWarning
-from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from ..statements import health, sql_for
 from ..tables import SCHEMA_VERSION, Tables
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 # Two names of one type.
 _SAME = {"DOUBLE PRECISION(53)": "FLOAT(53)", "DOUBLE PRECISION": "FLOAT(53)"}

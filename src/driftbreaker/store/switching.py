@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import Row
@@ -13,7 +13,6 @@ from ..errors import InvalidArgumentError
 from ..model import ActorKind, Change, Incident, Severity, Status
 from ..settings import AlertSettings, identity_of
 from ..statements import reads, transitions
-from .joined import Joined
 from .records import incident_of
 from .transition import (
     NOT_FORCED,
@@ -33,6 +32,9 @@ from .transition import (
     resolve_incident,
     write_opening,
 )
+
+if TYPE_CHECKING:
+    from .joined import Joined
 
 
 def disable(joined: Joined, *, reason: str, actor: str, until: datetime | None) -> tuple[bool, Incident | None]:

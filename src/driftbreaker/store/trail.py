@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy.orm import Session
+from typing import TYPE_CHECKING
 
 from ..model import HistoryEntry
 from ..statements import changes, sql_for
 from ..tables import Tables
 from .records import history_entry_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 PAGE = 500
 # How far back a number that was not there yet may turn up: what a transaction that is still at work has taken.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
@@ -12,9 +12,11 @@ from ..errors import ContendedError
 from ..model import RECOVERED_BY, ActorKind, Change, Incident, IncidentStatus, Severity, Status
 from ..settings import AlertSettings, identity_of
 from ..statements import reports, transitions
-from .joined import Joined
 from .messages import message_of
 from .records import RECOVERY_REASON
+
+if TYPE_CHECKING:
+    from .joined import Joined
 
 #: How an actor is known: by saying so, or because it is us.
 CLAIMED, SYSTEM = "claimed", "system"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from driftbreaker.cli.breakers.nagios import NAGIOS_CRITICAL, NAGIOS_UNKNOWN
 from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, open_database
-from driftbreaker.cli.exits import Failure, Status
+from driftbreaker.cli.exits import Failure, Status, Usage
 from driftbreaker.cli.text import plain, say
+
+if TYPE_CHECKING:
+    from driftbreaker.model import Key
 
 
 @click.command()
@@ -34,18 +39,24 @@ def check(name: str, url: str | None, scope: str, nagios: bool) -> None:
 
 
 def _answer(name: str, scope: str, url: str | None) -> tuple[bool, str]:
-    from driftbreaker.cli.exits import Usage
-
+    key = _checked(name, scope)
     with open_database(url) as database:
-        from driftbreaker import CircuitBreaker, InvalidArgumentError
+        from driftbreaker import store
 
-        with database.session() as session:
-            try:
-                state = CircuitBreaker(session, name, scope=scope, tables=database.tables).get_state()
-            except InvalidArgumentError as error:
-                raise Usage(str(error)) from None
+        with database.connection() as connection:
+            state = store.get_state(store.Look.at(connection, database.tables, key))
     called = plain(name) + (f" ({plain(scope)})" if scope else "")
     if not state.is_open:
         unknown = state.version == 0 and state.last_failure_at is None
         return False, f"V2 ON  {called}" + ("  (nothing bad was ever reported to it)" if unknown else "")
     return True, f"V2 OFF · serving V1  {called}: {plain(state.reason or '')}"
+
+
+def _checked(name: str, scope: str) -> Key:
+    from driftbreaker.checks import check_key
+    from driftbreaker.errors import InvalidArgumentError
+
+    try:
+        return check_key(name, scope)
+    except InvalidArgumentError as error:
+        raise Usage(str(error)) from None

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from driftbreaker import BreakerSettings, Incident
     from driftbreaker.cli.engine import Database
-    from driftbreaker.store import Door, Overview
+    from driftbreaker.store import Overview
+    from driftbreaker.store.joined import Door
 
 DEFAULTS = "--new judges by the defaults"
 
@@ -101,7 +102,7 @@ def _door(session: Session, database: Database, name: str, scope: str, *, is_new
     from driftbreaker import BreakerSettings
     from driftbreaker.checks import check_key
     from driftbreaker.cli.breakers.finding import found
-    from driftbreaker.store import Door
+    from driftbreaker.store.joined import Door
 
     key = check_key(name, scope)
     row = _row(session, database, name, scope)
