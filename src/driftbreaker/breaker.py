@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, scoped_session
 from . import store
 from .checks import (
     check_actor,
+    check_clock,
     check_count,
     check_door,
     check_flag,
@@ -32,7 +33,7 @@ from .checks import (
 )
 from .clean import clean_details
 from .clock import Clock
-from .errors import InvalidArgumentError, WrongSessionError
+from .errors import WrongSessionError
 from .model import BreakerState, HistoryEntry, Incident, Note, Observation
 from .policy import Batch, judge
 from .settings import BreakerSettings
@@ -100,8 +101,7 @@ class CircuitBreaker:
         self._late = check_when(when) == "commit"
         check_kind(settings, BreakerSettings, "settings")
         check_kind(tables, Tables, "tables")
-        if clock is not None and not looks(lambda: callable(getattr(clock, "now", None))):
-            raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
+        check_clock(clock)
         self._door = Door(
             key=key,
             settings=settings or BreakerSettings(),

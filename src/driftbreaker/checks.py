@@ -272,6 +272,12 @@ def text_or(value: object, default: str) -> object:
         return value
 
 
+def check_clock(value: object) -> None:
+    """Check a clock of a test's: anything with a method ``now``, or None."""
+    if value is not None and not looks(lambda: callable(getattr(value, "now", None))):
+        raise InvalidArgumentError(f"clock must have a method now(), got {type(value).__name__}")
+
+
 def looks(question: Callable[[], bool]) -> bool:
     """Return the answer to a question about an object; one that cannot be asked is not what was looked for."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
-from ..checks import check_flag, check_kind, check_seconds, looks
+from ..checks import check_clock, check_flag, check_kind, check_seconds
 from ..clock import Clock
 from ..errors import InvalidArgumentError
 from ..snapshot import Outage
@@ -47,8 +47,7 @@ def checked_options(
     """Check everything that a switchboard is given; raise InvalidArgumentError for what cannot be."""
     check_kind(outage, Outage, "outage")
     check_kind(tables, Tables, "tables")
-    if clock is not None and not looks(lambda: callable(getattr(clock, "now", None))):
-        raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
+    check_clock(clock)
     poll, stale_after = check_seconds(poll, "poll"), check_seconds(stale_after, "stale_after")
     if stale_after <= poll:
         raise InvalidArgumentError(

@@ -9,12 +9,12 @@ from typing import TypedDict
 from ..alerts import Cadence, Channel
 from ..checks import (
     check_channel_name,
+    check_clock,
     check_flag,
     check_kind,
     check_seconds,
     check_threshold_count,
     check_threshold_score,
-    looks,
 )
 from ..clock import Clock
 from ..errors import InvalidArgumentError
@@ -101,8 +101,7 @@ def checked_options(
 ) -> Options:
     """Check everything that a relay is given; raise InvalidArgumentError for what cannot be."""
     check_kind(tables, Tables, "tables")
-    if clock is not None and not looks(lambda: callable(getattr(clock, "now", None))):
-        raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
+    check_clock(clock)
     return Options(
         channels=_checked_channels(channels),
         ledger=Ledger(tables or default_tables(), clock, check_flag(notify, "notify")),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from ..checks import check_count, check_flag, check_key, check_kind, check_seconds, looks
+from ..checks import check_clock, check_count, check_flag, check_key, check_kind, check_seconds, looks
 from ..clock import Clock
 from ..errors import InvalidArgumentError
 from ..settings import BreakerSettings
@@ -56,8 +56,7 @@ def checked_options(
 ) -> Options:
     """Check everything that a reporter is given; raise InvalidArgumentError for what cannot be."""
     check_kind(tables, Tables, "tables")
-    if clock is not None and not looks(lambda: callable(getattr(clock, "now", None))):
-        raise InvalidArgumentError(f"clock must have a method now(), got {type(clock).__name__}")
+    check_clock(clock)
     return Options(
         settings=_by_name(settings),
         interval=check_seconds(interval, "interval"),

@@ -11,7 +11,7 @@ from ..model import ActorKind, Change, Incident, Note, Status
 from ..statements import incidents
 from .records import incident_of, note_of
 from .switching import settled
-from .transition import CLAIMED, Cause, change, keep_counts, lock, record
+from .transition import CLAIMED, Cause, change, keep_counts, lock, record_here
 
 if TYPE_CHECKING:
     from .joined import Joined
@@ -48,7 +48,7 @@ def add_note(joined: Joined, *, body: str, actor: str, incident_id: str | None) 
     seq = joined.write(incidents.add_note(joined.sql), **written, note_actor=actor).scalar_one()
     keep_counts(joined, changed_at=row.at)  # no new version, but nothing later may be dated before it
     cause = Cause(change=Change.NOTE, actor=actor, actor_kind=ActorKind.USER, reason=body)
-    _record(joined, row, cause, version=row.version, incident_id=incident.id)
+    record_here(joined, row, cause, version=row.version, incident_id=incident.id)
     return Note(seq=seq, name=joined.key.name, scope=joined.key.scope, actor=actor, **written)
 
 
@@ -80,27 +80,5 @@ def _change(
 ) -> Incident:
     changed = joined.write(statement, incident_id=row.incident_id, **values).one()
     change(joined, changed_at=row.at)
-    _record(joined, row, cause, version=row.version + 1, incident_id=row.incident_id, details=details)
+    record_here(joined, row, cause, version=row.version + 1, details=details)
     return incident_of(changed)
-
-
-def _record(
-    joined: Joined,
-    row: Row[Any],
-    cause: Cause,
-    *,
-    version: int,
-    incident_id: str,
-    details: dict[str, Any] | None = None,
-) -> None:
-    record(
-        joined,
-        cause,
-        at=row.at,
-        old_status=row.status,
-        new_status=row.status,
-        generation=row.generation,
-        version=version,
-        incident_id=incident_id,
-        details=details,
-    )

@@ -27,7 +27,7 @@ from .transition import (
     lock,
     lock_or_create,
     open_locked,
-    record,
+    record_here,
     recover,
     resolve_incident,
     write_opening,
@@ -90,7 +90,7 @@ def reset(joined: Joined, *, reason: str, actor: str) -> bool:
         change(joined, failures=0, schema_errors=None, changed_at=row.at, **NOT_FORCED)
     else:
         keep_counts(joined, failures=0, schema_errors=None, changed_at=row.at)
-    _record_here(joined, row, cause, version=row.version + forced)
+    record_here(joined, row, cause, version=row.version + forced)
     return False
 
 
@@ -106,7 +106,7 @@ def force_on(joined: Joined, *, reason: str, actor: str, until: datetime) -> boo
         close_locked(joined, row, cause, row.at, **forced)
         return True
     change(joined, changed_at=row.at, **forced)
-    _record_here(joined, row, cause, version=row.version + 1, details={"until": until.isoformat()})
+    record_here(joined, row, cause, version=row.version + 1, details={"until": until.isoformat()})
     return False
 
 
@@ -179,7 +179,7 @@ def _prolong(
     )
     ends = {"old": row.until, "until": until}
     details = {name: None if end is None else end.isoformat() for name, end in ends.items()}
-    _record_here(joined, row, cause, version=row.version + 1, details=details)
+    record_here(joined, row, cause, version=row.version + 1, details=details)
     return None if incident is None else incident_of(incident)
 
 
@@ -200,26 +200,4 @@ def _supersede(
         generation=row.generation,
         change_details={"superseded": row.incident_id},
         **NOT_HELD,
-    )
-
-
-def _record_here(
-    joined: Joined,
-    row: Row[Any],
-    cause: Cause,
-    *,
-    version: int,
-    details: dict[str, Any] | None = None,
-) -> None:
-    """Write a history entry of a change that leaves the status as it is."""
-    record(
-        joined,
-        cause,
-        at=row.at,
-        old_status=row.status,
-        new_status=row.status,
-        generation=row.generation,
-        version=version,
-        incident_id=row.incident_id,
-        details=details,
     )

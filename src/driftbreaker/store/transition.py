@@ -145,6 +145,29 @@ def record(
     joined.tell(cause.change, reason=cause.reason, actor=cause.actor, incident_id=incident_id, at=at)
 
 
+def record_here(
+    joined: Joined,
+    row: Row[Any],
+    cause: Cause,
+    *,
+    version: int,
+    incident_id: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write a history entry of a change that leaves the status as it is, about the row's incident unless told which."""
+    record(
+        joined,
+        cause,
+        at=row.at,
+        old_status=row.status,
+        new_status=row.status,
+        generation=row.generation,
+        version=version,
+        incident_id=incident_id or row.incident_id,
+        details=details,
+    )
+
+
 def _history(
     joined: Joined, cause: Cause, at: datetime, old_status: str, new_status: str, details: dict[str, Any]
 ) -> dict[str, Any]:
