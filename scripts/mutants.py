@@ -3,8 +3,8 @@
     python scripts/mutants.py [--share 1/2] [--only store/late.py] [--report]
 
 Needs cosmic-ray, whose operators make the mutants, beside the test dependencies. All mutants meet the tests of their
-own rooms first; what these left alive meets the contract on SQLite, then on PostgreSQL, and last the tests of what is
-built upon it. What was found is kept in build/mutants.jsonl: a run that was cut off goes on where it was.
+own rooms first, on SQLite and then on PostgreSQL; what these left alive meets the whole contract on each, and last the
+tests of what is built upon it. What was found is kept in build/mutants.jsonl: a run that was cut off goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src/driftbreaker")
 FOUND = ROOT / "build" / "mutants.jsonl"
 ROOMS = ("policy", "statements", "store", "breaker.py", "costsim")
-#: Operators that need arguments of their own, that change nothing that runs (annotations, the marker of keyword
-#: arguments), that no reader tells from another (== and `is` for what is one object), or whose result no import takes.
+#: Operators that need arguments of their own, that change nothing that runs (annotations, what only type checkers
+#: import, the marker of keyword arguments), that no reader tells from another (== and `is` for what is one object), or whose result no import takes.
 LEFT_OUT = re.compile(
     "core/(RemoveDecorator|Variable(Inserter|Replacer)|ReplaceBinaryOperator_(BitOr|Mul|Pow)_.*"
     "|ReplaceBinaryOperator_.*_(RShift|LShift|Pow|BitXor|BitOr|BitAnd)"
@@ -51,20 +51,28 @@ NEAREST = {
     "costsim/delivery.py": f"tests/unit/test_costsim_configuration.py {C}/test_costsim_relay.py",
     "outbox": "tests/relay/test_delivery.py tests/relay/test_retention.py",
     "outbox/listing.py": "tests/acceptance/test_cli_outbox.py",
+    "policy/rolling.py": f"tests/unit/test_rolling.py {C}/test_schema_errors.py",
     "policy": f"tests/unit/test_policy.py tests/unit/test_rolling.py {C}/test_drift.py",
     "statements": f"{C}/test_drift.py {C}/test_recovery.py {C}/test_by_hand.py",
+    "statements/audit.py": "tests/acceptance/test_cli_audit.py",
+    "statements/changes.py": f"{C}/test_reading.py tests/acceptance/test_cli_watch.py",
     "statements/deliveries.py": "tests/relay/test_delivery.py tests/relay/test_retention.py tests/relay/test_leases.py",
-    "statements/dialect.py": f"{C}/test_instants.py {C}/test_recovery.py {C}/test_names.py {C}/test_sqlite_errors.py",
-    "statements/incidents.py": f"{C}/test_incidents.py",
-    "statements/listing.py": "tests/acceptance/test_cli_breakers.py",
-    "statements/locks.py": "tests/reporter/test_reporting.py",
+    "statements/dialect.py": f"{C}/test_instants.py {C}/test_recovery.py {C}/test_names.py {C}/test_sqlite_errors.py "
+    "tests/switchboard/test_knowing.py tests/relay/test_retention.py",
+    "statements/health.py": "tests/health",
+    "statements/incidents.py": f"{C}/test_incidents.py tests/acceptance/test_cli_incident.py",
+    "statements/listing.py": "tests/acceptance/test_cli_breakers.py tests/acceptance/test_cli_incident.py",
+    "statements/locks.py": f"tests/reporter/test_reporting.py {C}/test_postgres_errors.py",
     "statements/open_set.py": "tests/switchboard/test_knowing.py",
     "statements/outbox.py": "tests/acceptance/test_cli_outbox.py",
-    "store/incidents.py": f"{C}/test_incidents.py",
+    "store/audit.py": "tests/acceptance/test_cli_audit.py",
+    "store/health.py": "tests/health",
+    "store/incidents.py": f"{C}/test_incidents.py tests/acceptance/test_cli_incident.py",
     "store/joined.py": f"{C}/test_database_errors.py {C}/test_transactions.py {C}/test_interruptions.py",
     "store/late.py": f"{C}/test_late.py",
-    "store/listing.py": "tests/acceptance/test_cli_breakers.py",
-    "store/locks.py": "tests/reporter/test_reporting.py",
+    "store/listing.py": "tests/acceptance/test_cli_breakers.py tests/acceptance/test_cli_incident.py",
+    "store/locks.py": f"tests/reporter/test_reporting.py {C}/test_postgres_errors.py",
+    "store/look.py": f"{C}/test_reading.py",
     "store/messages.py": "tests/postgres/test_notifications.py tests/switchboard/test_knowing.py",
     "store/notes.py": f"{C}/test_database_errors.py {C}/test_sqlite_errors.py",
     "store/open_set.py": "tests/switchboard/test_knowing.py tests/unit/test_memory_switchboard.py",
@@ -72,12 +80,15 @@ NEAREST = {
     "store/reading.py": f"{C}/test_reading.py {C}/test_recovery.py",
     "store/records.py": f"{C}/test_reading.py",
     "store/reporting.py": f"{C}/test_drift.py {C}/test_schema_errors.py {C}/test_recovery.py {C}/test_settings.py",
+    "store/schema.py": "tests/health/test_schema.py tests/acceptance/test_cli_care.py",
+    "store/sessions.py": f"{C}/test_events.py {C}/test_interruptions.py {C}/test_late.py",
     "store/switching.py": f"{C}/test_by_hand.py {C}/test_incidents.py {C}/test_recovery.py",
+    "store/trail.py": "tests/acceptance/test_cli_watch.py",
     "store/transition.py": f"{C}/test_by_hand.py {C}/test_drift.py {C}/test_recovery.py {C}/test_settings.py",
 }
-CONTRACT = "tests/contract tests/sqlite tests/unit tests/relay tests/acceptance/test_cli_outbox.py"
-UPON = "tests/switchboard/test_knowing.py tests/postgres tests/reporter tests/concurrency"
-STAGES = 4
+CONTRACT = "tests/contract tests/sqlite"
+UPON = "tests/unit tests/switchboard/test_knowing.py tests/postgres tests/relay tests/reporter tests/concurrency"
+STAGES = 5
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
 SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"
 
@@ -116,7 +127,7 @@ def _of_operator(path: Path, code: str, operator: str, twins: Counter[str]) -> I
     while (mutated := mutate_code(code, get_operator(operator)(), occurrence)) is not None:
         lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
         diff = "\n".join(line for line in lines if not line.startswith(("---", "+++")))
-        if diff:
+        if diff and "TYPE_CHECKING" not in diff:
             yield Mutant(path, operator, mutated, diff, twins[_change(diff)])
             twins[_change(diff)] += 1
         occurrence += 1
@@ -131,7 +142,8 @@ def stages(mutant: Mutant) -> list[tuple[str, str]]:
     name = mutant.path.relative_to(PACKAGE).as_posix()
     rooms = [room for room in NEAREST if name.startswith(room)]
     nearest = NEAREST[max(rooms, key=len)] if rooms else "tests/contract/test_drift.py"
-    return [("sqlite", nearest), ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)]
+    near = [("sqlite", nearest), ("psycopg", nearest)]
+    return [*near, ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)]
 
 
 def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
