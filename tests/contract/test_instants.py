@@ -42,3 +42,18 @@ def test_earlier_is_earlier_by_so_many_seconds(world: World, at: datetime, secon
     with world.outside.connect() as connection:
         earlier = connection.execute(select(sql.earlier(NOW, seconds).label("earlier")), {"p_now": at}).scalar_one()
     assert earlier == at - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("world", SYNC, indirect=True)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    now=st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    ahead=st.timedeltas(timedelta(days=-400), timedelta(days=400)) | st.timedeltas(timedelta(0), timedelta(seconds=3)),
+)
+def test_seconds_until_are_exact_to_the_microsecond(world: World, now: datetime, ahead: timedelta) -> None:
+    sql = sql_for(TABLES, world.dialect, clocked=True)
+    with world.outside.connect() as connection:
+        left = connection.execute(
+            select(sql.seconds_until(parameter("end", NOW.type)).label("left")), {"p_now": now, "p_end": now + ahead}
+        ).scalar_one()
+    assert left == pytest.approx(ahead.total_seconds(), abs=4e-7)

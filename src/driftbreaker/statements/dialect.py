@@ -73,7 +73,7 @@ class Sql(ABC):
     #: Whether one statement may write several tables, and an UPDATE of no row costs nothing. Otherwise even that takes
     #: the one write lock until the caller commits.
     writes_in_one_statement: bool
-    #: Whether there is SELECT … FOR UPDATE.
+    #: Whether there is SELECT … FOR UPDATE. Where there is none, SQLAlchemy leaves it out.
     locks_rows: bool
     #: Whether an error aborts the transaction. Where it does not, half an operation could be committed.
     aborts_on_error: bool
@@ -252,10 +252,14 @@ class SQLite(Sql):
         return type_coerce(whole.concat(func.substr(instant, 24, 3)), UTCDateTime)
 
     def seconds_until(self, instant: ColumnElement[Any]) -> ColumnElement[Any]:
-        # Whole seconds and what lies below them apart: days as one float keep no more than some 40 microseconds.
-        seconds = cast(func.strftime("%s", instant), Float) - cast(func.strftime("%s", self.now), Float)
+        # Whole seconds and what lies below them apart: days as one float keep no more than some 40 microseconds, and
+        # strftime rounds what it is given to milliseconds, up to the next second.
+        seconds = self._seconds(instant) - self._seconds(self.now)
         below = cast(func.substr(instant, 20, 7), Float) - cast(func.substr(self.now, 20, 7), Float)
         return seconds + below
+
+    def _seconds(self, instant: ColumnElement[Any]) -> ColumnElement[Any]:
+        return cast(func.strftime("%s", func.substr(instant, 1, 19)), Float)
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
