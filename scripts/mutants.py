@@ -4,7 +4,8 @@
 
 Needs cosmic-ray, whose operators make the mutants, beside the test dependencies. All mutants meet the tests of their
 own rooms first, on SQLite and then on PostgreSQL; what these left alive meets the whole contract on each, and last the
-tests of what is built upon it. What was found is kept in build/mutants.jsonl: a run that was cut off goes on where it was.
+tests of what is built upon it. What was found is kept in build/mutants.jsonl: a run that was cut off goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ PACKAGE = Path("src/driftbreaker")
 FOUND = ROOT / "build" / "mutants.jsonl"
 ROOMS = ("policy", "statements", "store", "breaker.py", "costsim")
 #: Operators that need arguments of their own, that change nothing that runs (annotations, what only type checkers
-#: import, the marker of keyword arguments), that no reader tells from another (== and `is` for what is one object), or whose result no import takes.
+#: import, the marker of keyword arguments), that no reader tells from another (== and `is` for what is one object), or
+#: whose result no import takes.
 LEFT_OUT = re.compile(
     "core/(RemoveDecorator|Variable(Inserter|Replacer)|ReplaceBinaryOperator_(BitOr|Mul|Pow)_.*"
     "|ReplaceBinaryOperator_.*_(RShift|LShift|Pow|BitXor|BitOr|BitAnd)"

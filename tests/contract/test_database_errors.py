@@ -228,6 +228,19 @@ def test_a_tripped_breaker_is_seen_open_in_autocommit(world: World) -> None:
         assert world.breaker(session).is_disabled()
 
 
+def test_readers_need_no_transaction(world: World) -> None:
+    with world.committed() as breaker:
+        _, incident = breaker.disable("why", actor="alice")
+        note = breaker.add_note("seen", actor="bob")
+    with world.session(bind=world.engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        breaker = world.breaker(session)
+        assert breaker.is_open()
+        assert breaker.get_state().incident_id == incident.id
+        assert breaker.get_incidents() == [incident]
+        assert breaker.get_notes(incident.id) == [note]
+        assert [entry.change for entry in breaker.get_history()] == ["note", "disable"]
+
+
 def test_an_error_of_the_callers_own_listener_carries_no_note_and_is_not_swallowed(world: World) -> None:
     """Only the database's errors are ours to explain."""
 

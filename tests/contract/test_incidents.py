@@ -75,6 +75,13 @@ def test_an_incident_is_given_to_somebody_and_to_nobody(world: World) -> None:
     assert details == [{"old": None, "new": "bob"}, {"old": "bob", "new": None}]
 
 
+def test_notes_default_to_the_first_fifty(world: World) -> None:
+    with world.committed() as breaker:
+        incident = trip(breaker)
+        notes = [breaker.add_note(f"note {number}", actor="alice") for number in range(51)]
+        assert breaker.get_notes(incident.id) == notes[:50]
+
+
 def test_notes_are_kept_in_their_order_and_on_record(world: World, clock: ManualClock) -> None:
     with world.committed(clock=clock) as breaker:
         incident = trip(breaker)

@@ -111,11 +111,9 @@ def claim(sql: Sql) -> Executable:
             ~lapsed(sql),
         )
     )
-    if sql.locks_rows:
-        found = found.with_for_update(of=d, skip_locked=True)
     return (
         update(d)
-        .where(of_channel(sql), d.c.identity.in_(found))
+        .where(of_channel(sql), d.c.identity.in_(found.with_for_update(of=d, skip_locked=True)))
         .values(lease=value(d.c.lease), lease_until=sql.later(sql.now, parameter("lease_length", COUNT)))
         .returning(d.c.identity, d.c.attempts, d.c.sends, d.c.version_sent, d.c.state_sent, d.c.incident_sent)
     )
@@ -229,9 +227,7 @@ def mark_sent(sql: Sql) -> Update:
     """Say in some incidents that a channel took their firing alert. Whoever holds one is not waited for."""
     i = sql.tables.incidents
     unmarked = select(i.c.id).where(i.c.id.in_(bindparam("p_incidents", expanding=True)), i.c.alert_sent_at.is_(None))
-    if sql.locks_rows:
-        unmarked = unmarked.with_for_update(skip_locked=True)
-    return update(i).where(i.c.id.in_(unmarked)).values(alert_sent_at=sql.now)
+    return update(i).where(i.c.id.in_(unmarked.with_for_update(skip_locked=True))).values(alert_sent_at=sql.now)
 
 
 @cache
@@ -290,7 +286,7 @@ def lock_quietly(sql: Sql) -> Select[Any]:
     """Lock one breaker's row, or nothing where somebody holds it: an outbox row is written under its breaker's lock."""
     b = sql.tables.breakers
     found = select(b.c.name).where(b.c.name == value(b.c.name), b.c.scope == value(b.c.scope))
-    return found.with_for_update(skip_locked=True) if sql.locks_rows else found
+    return found.with_for_update(skip_locked=True)
 
 
 @cache

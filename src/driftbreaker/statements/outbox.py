@@ -113,9 +113,8 @@ def retry(sql: Sql, *, everything: bool) -> Executable:
     found = select(d.c.identity, d.c.channel).where(_troubled(sql), free)
     if not everything:
         found = found.where(d.c.identity.in_(IDENTITIES))
-    if sql.locks_rows:
-        # Never waits for a relay, which would wait for us: two who lock many rows each must not meet.
-        found = found.with_for_update(skip_locked=True)
+    # Never waits for a relay, which would wait for us: two who lock many rows each must not meet.
+    found = found.with_for_update(skip_locked=True)
     return (
         update(d)
         .where(tuple_(d.c.identity, d.c.channel).in_(found))
