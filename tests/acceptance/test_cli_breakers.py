@@ -138,6 +138,26 @@ def test_check_answers_by_its_status(place: Place) -> None:
     assert run(place, "check", "pricing", "--scope", "gpt-4", exits=1).stdout.startswith("V2 OFF")
 
 
+def test_check_answers_programs(place: Place) -> None:
+    unheard = {
+        "name": "pricing",
+        "scope": "",
+        "serving": "candidate",
+        "reason": None,
+        "until": None,
+        "on_record": False,
+    }
+    assert json.loads(run(place, "check", "pricing", "--json").stdout) == unheard
+    place.disable("pricing", "wrong")
+    off = {"serving": "control", "reason": "wrong", "on_record": True}
+    assert json.loads(run(place, "check", "pricing", "--json", exits=1).stdout) == {**unheard, **off}
+    scoped = json.loads(run(place, "check", "pricing", "--scope", "gpt-4", "-o", "json", exits=1).stdout)
+    assert scoped == {**unheard, **off, "scope": "gpt-4"}
+    place.enable("pricing")
+    assert json.loads(run(place, "check", "pricing", "--json").stdout) == {**unheard, "on_record": True}
+    assert "Nagios reads one line" in run(place, "check", "pricing", "--json", "--nagios", exits=2).stderr
+
+
 def test_check_answers_nagios(place: Place) -> None:
     assert run(place, "check", "pricing", "--nagios").stdout.startswith("OK: ")
     place.disable("pricing")

@@ -39,6 +39,7 @@ def prints_json(command: click.Command) -> bool:
 SPEAKING = sorted(name for name, command in every_command(app) if prints_json(command))
 #: What prints JSON and is validated here, and how; the tests below add to none of it.
 VALIDATED: dict[str, tuple[str, ...]] = {
+    "check": ("search",),
     "list": (),
     "show": ("pricing",),
     "history": ("pricing",),
