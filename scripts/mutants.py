@@ -22,6 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ NEAREST = {
 CONTRACT = "tests/contract tests/sqlite"
 UPON = "tests/unit tests/switchboard/test_knowing.py tests/postgres tests/relay tests/reporter tests/concurrency"
 STAGES = 5
+TIMES = count(1)
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
 SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"
 
@@ -151,13 +153,16 @@ def stages(mutant: Mutant) -> list[tuple[str, str]]:
 def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
     """Return the first test of a stage that fails on a mutant, or None when it survives."""
     file = tree / mutant.path
-    original = file.read_text()
+    original, before = file.read_text(), file.stat()
     file.write_text(mutant.code)
+    # What Python compiled is known by seconds and size, of which two mutants may have the same: no two get one time.
+    os.utime(file, (next(TIMES), next(TIMES)))
     try:
         driver, tests = stages(mutant)[stage]
         return run(tree, driver, tests, postgres)
     finally:
         file.write_text(original)
+        os.utime(file, (before.st_atime, before.st_mtime))
 
 
 def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
@@ -165,10 +170,11 @@ def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(tree / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(tree / "compiled"),
         "DRIFTBREAKER_DRIVERS": driver,
         "DRIFTBREAKER_TEST_POSTGRES": postgres,
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-k", SLOW, *tests.split()]
     try:
         done = subprocess.run(
