@@ -92,6 +92,7 @@ NEAREST = {
 CONTRACT = "tests/contract tests/sqlite"
 UPON = "tests/unit tests/switchboard/test_knowing.py tests/postgres tests/relay tests/reporter tests/concurrency"
 STAGES = 5
+PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
 TIMES = count(1)
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
 SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"
@@ -178,7 +179,7 @@ def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-k", SLOW, *tests.split()]
     try:
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return f"timeout on {driver}"
