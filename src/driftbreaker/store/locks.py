@@ -14,7 +14,7 @@ def limit_lock_waits(connection: Connection, tables: Tables, seconds: float) -> 
     """Wait for each row's lock so long at most, until the transaction ends. One statement on PostgreSQL."""
     statement = locks.limit_waits(sql_for(tables, connection.dialect.name, clocked=False))
     if statement is not None:
-        connection.execute(statement, {"p_milliseconds": str(round(seconds * 1000))})
+        connection.execute(statement, {"p_milliseconds": str(_milliseconds(seconds))})
 
 
 def limit_waits(connection: Connection, tables: Tables, seconds: float) -> None:
@@ -25,6 +25,11 @@ def limit_waits(connection: Connection, tables: Tables, seconds: float) -> None:
     """
     statement = locks.limit_answers(sql_for(tables, connection.dialect.name, clocked=False))
     if statement is not None:
-        milliseconds = math.ceil(seconds * 1000)
+        milliseconds = _milliseconds(seconds)
         # The lock's limit goes off first: it says what was waited for.
         connection.execute(statement, {"p_milliseconds": str(milliseconds), "p_in_all": str(milliseconds + 1000)})
+
+
+def _milliseconds(seconds: float) -> int:
+    # Rounded to 0 it would be no limit at all.
+    return math.ceil(seconds * 1000)
