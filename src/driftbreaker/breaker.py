@@ -37,8 +37,8 @@ from .errors import WrongSessionError
 from .model import BreakerState, HistoryEntry, Incident, Note, Observation
 from .policy import Batch, judge
 from .settings import BreakerSettings
-from .store import LateReport
 from .store.joined import Door, Joined
+from .store.late import LateReport, report_late
 from .tables import Tables, default_tables
 
 Details = Mapping[str, Any]
@@ -213,7 +213,7 @@ class CircuitBreaker:
         generation = check_generation(generation)
         if self._late:
             late = LateReport(door=self._reporting, generation=generation, observation=observation)
-            store.report_late(self._session, late)
+            report_late(self._session, late)
             return None
         with self._reporting.join(self._session, "report_drift") as joined:
             return store.report_drift(joined, Batch.of([observation]), generation)
@@ -234,7 +234,7 @@ class CircuitBreaker:
             return None
         if self._late:
             late = LateReport(door=self._reporting, generation=generation, schema_errors=errors, details=evidence)
-            store.report_late(self._session, late)
+            report_late(self._session, late)
             return None
         with self._reporting.join(self._session, "report_schema_error") as joined:
             return store.report_schema_errors(joined, errors, evidence, generation)

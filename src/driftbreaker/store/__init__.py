@@ -1,11 +1,10 @@
 """Runs the statements on the caller's connection: the only floor that executes SQL, and it never ends a transaction.
 
-What joins a session's transaction, and with it SQLAlchemy's ORM, is in `joined`: who only looks needs neither.
+What joins a session's transaction is in `joined` and `late`, and SQLAlchemy's ORM with it: who only looks needs none.
 """
 
 from .audit import Wanted, history
 from .incidents import acknowledge, add_note, assign, get_notes
-from .late import LateReport, report_late
 from .listing import (
     Overview,
     breakers,
@@ -29,7 +28,6 @@ from .transition import recover_quietly
 
 __all__ = [
     "ABSENT",
-    "LateReport",
     "Look",
     "Overview",
     "Reader",
@@ -63,7 +61,6 @@ __all__ = [
     "read_message",
     "recover_quietly",
     "report_drift",
-    "report_late",
     "report_schema_errors",
     "reset",
 ]

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from ..errors import NoTransactionError
 from ..model import Observation
 from ..policy import Batch
 from . import pending
+from .joined import Door
 from .reporting import report_drift, report_schema_errors
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from .joined import Door
 
 # As often as SQLAlchemy itself lets flushes lead to further flushes.
 _FLUSHES = 100
@@ -55,8 +54,9 @@ def report_late(session: Session, report: LateReport) -> None:
     pending.queue_report(session, report)
 
 
-def make_reports(session: Session) -> None:
-    """Make the reports that wait for the session's outermost commit, which is about to be."""
+# After what `sessions` does at a commit: nothing is sent on behalf of what is half written.
+@event.listens_for(Session, "before_commit")
+def _make_reports(session: Session) -> None:
     if session.in_nested_transaction() or not pending.queued_reports(session):
         return
     _flush(session)

@@ -1,4 +1,4 @@
-"""What sessions do for us as they end: make the late reports, refuse half a transition, tell what became true.
+"""What sessions do for us as they end: refuse half a transition, tell what became true.
 
 Registered once, on the class: sessions of every kind (sessionmaker, scoped, SQLModel's, the one inside an
 AsyncSession) take part. Most have nothing pending and pay for one look into a dictionary.
@@ -9,14 +9,12 @@ from __future__ import annotations
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from . import late, pending
+from . import pending
 
 
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
-    # First what is half written: nothing more is sent on its behalf.
     pending.check_whole(session)
-    late.make_reports(session)
 
 
 @event.listens_for(Session, "after_commit")
