@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src/driftbreaker")
 FOUND = ROOT / "build" / "mutants.jsonl"
 ROOMS = ("policy", "statements", "store", "breaker.py", "costsim")
-#: Operators that need arguments of their own, that change nothing that runs (annotations, what only type checkers
-#: import, the marker of keyword arguments), that no reader tells from another (== and `is` for what is one object), or
+#: Operators that need arguments of their own, that change nothing that runs (annotations, the marker of
+#: keyword arguments), that no reader tells from another (== and `is` for what is one object), or
 #: whose result no import takes.
 LEFT_OUT = re.compile(
     "core/(RemoveDecorator|Variable(Inserter|Replacer)|ReplaceBinaryOperator_(BitOr|Mul|Pow)_.*"
@@ -46,6 +46,8 @@ LEFT_OUT = re.compile(
     "|ReplaceComparisonOperator_Is_(Eq|NotEq|Lt|Gt|LtE|GtE)"
     "|ReplaceComparisonOperator_IsNot_(Eq|NotEq|Lt|Gt|LtE|GtE))"
 )
+#: What declares and does not run: what only type checkers import, and how records are made.
+DECLARED = ("TYPE_CHECKING", "@dataclass(")
 C = "tests/contract"
 #: The tests of a room, which kill most of its mutants within seconds.
 NEAREST = {
@@ -59,7 +61,8 @@ NEAREST = {
     "statements": f"{C}/test_drift.py {C}/test_recovery.py {C}/test_by_hand.py",
     "statements/audit.py": f"{C}/test_history_as_it_grows.py",
     "statements/changes.py": f"{C}/test_history_as_it_grows.py {C}/test_reading.py {C}/test_incidents.py",
-    "statements/deliveries.py": "tests/relay/test_delivery.py tests/relay/test_retention.py tests/relay/test_leases.py",
+    "statements/deliveries.py": "tests/relay/test_delivery.py tests/relay/test_retention.py tests/relay/test_leases.py "
+    "tests/relay/test_outages.py",
     "statements/dialect.py": f"{C}/test_instants.py {C}/test_recovery.py {C}/test_names.py {C}/test_sqlite_errors.py",
     "statements/health.py": "tests/health",
     "statements/incidents.py": f"{C}/test_incidents.py tests/acceptance/test_cli_incident.py",
@@ -89,7 +92,28 @@ NEAREST = {
     "store/transition.py": f"{C}/test_by_hand.py {C}/test_drift.py {C}/test_recovery.py {C}/test_settings.py",
 }
 CONTRACT = "tests/contract tests/sqlite"
-UPON = "tests/unit tests/switchboard/test_knowing.py tests/postgres tests/relay tests/reporter tests/concurrency"
+#: What is built upon a file and says more of it than the contract.
+UPON = {
+    "": "tests/unit tests/reporter tests/concurrency tests/postgres tests/switchboard/test_knowing.py",
+    "costsim": "tests/unit tests/acceptance/test_example_costsim.py",
+    "statements/audit.py": "tests/acceptance/test_cli_audit.py",
+    "statements/changes.py": "tests/acceptance/test_cli_watch.py tests/acceptance/test_cli_incident.py",
+    "statements/deliveries.py": "tests/relay",
+    "statements/health.py": "tests/health tests/acceptance/test_cli_care.py",
+    "statements/incidents.py": "tests/acceptance/test_cli_incident.py",
+    "statements/listing.py": "tests/acceptance/test_cli_completion.py tests/acceptance/test_cli_hardening.py",
+    "statements/locks.py": "tests/reporter/test_reporting.py tests/acceptance/test_cli_hardening.py",
+    "statements/open_set.py": "tests/switchboard tests/postgres",
+    "statements/outbox.py": "tests/acceptance/test_cli_outbox.py tests/health",
+    "store/audit.py": "tests/acceptance/test_cli_audit.py",
+    "store/health.py": "tests/health tests/acceptance/test_cli_care.py",
+    "store/listing.py": "tests/acceptance/test_cli_completion.py tests/acceptance/test_cli_hardening.py",
+    "store/locks.py": "tests/reporter/test_reporting.py tests/acceptance/test_cli_hardening.py",
+    "store/messages.py": "tests/switchboard tests/postgres",
+    "store/open_set.py": "tests/switchboard tests/postgres",
+    "store/schema.py": "tests/acceptance/test_cli_care.py",
+    "store/trail.py": "tests/acceptance/test_cli_watch.py",
+}
 STAGES = 5
 PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
 TIMES = count(1)
@@ -131,7 +155,7 @@ def _of_operator(path: Path, code: str, operator: str, twins: Counter[str]) -> I
     while (mutated := mutate_code(code, get_operator(operator)(), occurrence)) is not None:
         lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
         diff = "\n".join(line for line in lines if not line.startswith(("---", "+++")))
-        if diff and "TYPE_CHECKING" not in diff:
+        if diff and not any(word in diff for word in DECLARED):
             yield Mutant(path, operator, mutated, diff, twins[_change(diff)])
             twins[_change(diff)] += 1
         occurrence += 1
@@ -143,11 +167,14 @@ def _change(diff: str) -> str:
 
 def stages(mutant: Mutant) -> list[tuple[str, str]]:
     """Say which tests to run on which driver, the likeliest killers first."""
-    name = mutant.path.relative_to(PACKAGE).as_posix()
-    rooms = [room for room in NEAREST if name.startswith(room)]
-    nearest = NEAREST[max(rooms, key=len)] if rooms else "tests/contract/test_drift.py"
+    nearest = _of(mutant, {"": "tests/contract/test_drift.py", **NEAREST})
     near = [("sqlite", nearest), ("psycopg", nearest)]
-    return [*near, ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)]
+    return [*near, ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("sqlite,psycopg,asyncpg", _of(mutant, UPON))]
+
+
+def _of(mutant: Mutant, tests: dict[str, str]) -> str:
+    name = mutant.path.relative_to(PACKAGE).as_posix()
+    return tests[max((room for room in tests if name.startswith(room)), key=len)]
 
 
 def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
@@ -203,14 +230,15 @@ def is_due(mutant: Mutant, stage: int) -> bool:
 
 def report() -> None:
     """Print the score of each file, and the survivors."""
-    found = list(known().values())
+    made = {mutant.key for mutant in mutants("")}
+    found = [each for key, each in known().items() if key in made]
     for path in sorted({str(each["path"]) for each in found}):
         of_file = [each for each in found if each["path"] == path]
         killed = [each for each in of_file if each["killer"]]
         print(f"{len(killed):4} of {len(of_file):4} killed  {path}")
     left = [each for each in found if not each["killer"]]
     survivors = [each for each in left if each["stages"] == STAGES]
-    print(f"{len(found) - len(left)} of {len(found)} killed, {len(survivors)} survived, the others are on their way")
+    print(f"{len(found) - len(left)} of {len(made)} killed, {len(survivors)} survived, the others are on their way")
     for each in survivors:
         print(f"\n{each['path']}\n{each['diff']}")
 
@@ -235,7 +263,7 @@ def main() -> None:
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / each)
     with postgres_server() as server:
         url = server.url("postgres").replace("+psycopg", "")
-        for driver, tests in (("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON)):
+        for driver, tests in (("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON[""])):
             failed = None if options.trusting else run(tree, driver, tests, url)
             if failed is not None:
                 sys.exit(f"{failed} fails on {driver} before anything is changed")

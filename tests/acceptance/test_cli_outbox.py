@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -231,6 +232,12 @@ def test_retry_leaves_to_a_relay_what_it_is_sending(place: Place) -> None:
     told = json.loads(done.stdout)
     assert (told["due"], told["at_work"]) == ([], 1), leased
     assert rows(place, d)[0]["attempts"] == 1
+
+    # The relay is gone: its lease has ended, and nobody is at work.
+    with place.engine.begin() as connection:
+        connection.execute(update(d).values(lease_until=datetime(2020, 1, 1, tzinfo=UTC)))
+    told = json.loads(cli("outbox", "retry", "pricing", "--db", place.url, "--json").stdout)
+    assert (len(told["due"]), told["at_work"]) == (1, 0)
 
 
 @pytest.mark.parametrize("arguments", [(), ("pricing", "--all")])

@@ -33,6 +33,14 @@ def test_the_main_job(world: World) -> None:
     assert world.rows("incidents")[0]["id"] == incident.id
 
 
+def test_one_schema_error_unless_told_otherwise(world: World) -> None:
+    with world.session() as session:
+        breaker = world.costsim(session)
+        breaker.report_schema_error()
+        session.commit()
+    assert [errors for _, errors in world.row(NAME)["schema_errors"]] == [1]
+
+
 def test_module_functions(world: World) -> None:
     with world.session() as session:
         target = session.target

@@ -125,3 +125,22 @@ def test_the_lease_holds_all_the_tries_of_a_pass(monkeypatch: pytest.MonkeyPatch
     # Five tries of 20 s each; between and after them 1, 2, 4, 8 and 16 s at most; a second beyond.
     assert relay._options.lease == pytest.approx((5 * 20 + 31) / 0.75 + 1)
     assert relay._options.patience >= 5 * 20 + 1 + 2 + 4 + 8
+
+
+@pytest.mark.parametrize(
+    ("tries", "timeout", "lease"),
+    [
+        (1, 0.1, 30),
+        (2, 7.3, (2 * 7.3 + 3) / 0.75 + 1),
+        (10, 1, (10 + 1023) / 0.75 + 1),
+        (12, 1, (12 + 1023) / 0.75 + 1),  # a back-off ends to double with the tenth try
+    ],
+)
+def test_the_lease_grows_with_the_tries(
+    monkeypatch: pytest.MonkeyPatch, tries: int, timeout: float, lease: float
+) -> None:
+    monkeypatch.setenv("ALERTMANAGER_TIMEOUT", str(timeout))
+    monkeypatch.setenv("ALERTMANAGER_RETRY_ATTEMPTS", str(tries))
+    relay = create_relay(create_engine("sqlite://"))
+    assert isinstance(relay, Relay)
+    assert relay._options.lease == pytest.approx(max(lease, 30))

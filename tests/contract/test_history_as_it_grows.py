@@ -161,6 +161,7 @@ def test_only_what_is_wanted_comes_and_every_place_is_passed(world: World) -> No
     write(world, [1, 3])
     write(world, [2], name="search")
     write(world, [4], scope="gpt-4", actor="bob")
+    assert stretches(world, 9, until=NOON + timedelta(seconds=3)) == [([1, 2], 4, 4)]
     assert stretches(world, 2, name="pricing") == [([1], 2, 4), ([3, 4], 4, 4)]
     assert stretches(world, 9, name="search") == [([2], 4, 4)]
     assert stretches(world, 9, actor="bob") == [([4], 4, 4)]

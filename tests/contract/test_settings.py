@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from driftbreaker import BreakerSettings
+from driftbreaker import AlertSettings, BreakerSettings
 from tests.contract.steps import BAD, GOOD, changes
 from tests.support.worlds import SETTINGS, World
 
@@ -78,6 +78,16 @@ def test_a_door_without_settings_saves_none(world: World) -> None:
         script.enable("why", actor="alice")
     assert world.row()["settings_hash"] == SETTINGS.hash
     assert "settings" not in changes(world)
+
+
+def test_a_service_with_other_settings_opens_by_its_own(world: World) -> None:
+    first, then = (BreakerSettings(alert=AlertSettings(labels={"service": name})) for name in ("first", "then"))
+    with world.committed(settings=first) as breaker:
+        breaker.report_drift(BAD)
+    with world.committed(settings=then) as breaker:
+        breaker.disable("why", actor="alice")
+    (alert,) = world.rows("outbox")
+    assert alert["labels"]["service"] == "then"
 
 
 def test_first_settings_of_a_row_made_without_are_no_change(world: World) -> None:

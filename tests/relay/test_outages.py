@@ -16,7 +16,7 @@ from driftbreaker import Alert, Event, Outcome, Pass, Result, listen
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import START
 from tests.support.background import arrives, in_background, rest
-from tests.support.inbox import ACCEPTED, DOWN, Inbox
+from tests.support.inbox import ACCEPTED, DOWN, REFUSED, Inbox
 from tests.support.worlds import World
 
 
@@ -93,6 +93,19 @@ def test_failures_back_off_with_the_attempts_and_end_with_the_first_success(worl
     assert relay.run_once() == Pass(sent=1)
     (row,) = world.rows("deliveries")
     assert (row["attempts"], row["last_error"]) == (0, None)
+
+
+def test_a_refusal_counts_as_an_attempt_too(world: World) -> None:
+    clock, inbox = ManualClock(START), Inbox(answer=DOWN)
+    relay = world.relay(inbox, clock=clock)
+    off(world, clock=clock)
+    for _ in range(3):
+        relay.run_once()
+        clock.advance(timedelta(seconds=61))
+    inbox.answer = REFUSED
+    assert relay.run_once() == Pass(parked=1)
+    (row,) = world.rows("deliveries")
+    assert (row["attempts"], row["next_at"]) == (4, None)
 
 
 def test_retry_after_is_honoured(world: World) -> None:

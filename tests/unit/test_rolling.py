@@ -49,6 +49,18 @@ def test_no_more_than_sixty_buckets_are_kept_in_order(at: datetime, pauses: list
     assert buckets == sorted(buckets)
 
 
+def test_of_an_error_each_minute_the_last_sixty_are_kept() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    buckets: list[list[int]] | None = None
+    for _ in range(200):
+        buckets = add_errors(buckets, at, 1)
+        at += MINUTE
+    last = int(at.timestamp()) // 60 - 1
+    assert buckets == [[minute, 1] for minute in range(last - 59, last + 1)]
+    assert buckets is not None
+    assert all(type(minute) is int for minute, _ in buckets), "they are kept as JSON"
+
+
 def test_adding_leaves_the_given_buckets_alone() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     buckets = add_errors(None, at, 1)

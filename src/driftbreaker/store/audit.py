@@ -52,8 +52,10 @@ def history(
     """
     with sessions() as session:
         (ends,) = _run(session, tables, audit.ends)
-    after = first = (ends.first or 0) - 1
-    while ends.last is not None and after < ends.last:
+    if ends.last is None:
+        return
+    after = first = ends.first - 1
+    while after < ends.last:
         with sessions() as session:
             (stretch,) = _run(session, tables, audit.stretch, after=after, last=ends.last, limit=limit)
             rows = _run(session, tables, audit.entries, after=after, end=stretch.end, **vars(wanted))
