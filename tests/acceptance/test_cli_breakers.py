@@ -72,6 +72,7 @@ def test_a_scope_is_off_while_its_whole_is(place: Place) -> None:
     whole, scope = shown(place, "list")["breakers"]
     assert (whole["scope"], whole["serving"], scope["scope"], scope["serving"]) == ("", "control", "gpt-4", "control")
     assert scope["incident_id"] == whole["incident_id"]
+    assert [row["serving"] for row in shown(place, "show", "pricing")["breakers"]] == ["control", "control"]
     assert "■ V2 OFF · serving V1 (the whole is)  pricing (gpt-4)" in run(place, "list").stdout
 
 

@@ -101,6 +101,18 @@ def test_expired_breaker_reads_as_closed_with_all_cleared(world: World, clock: M
     assert world.everything() == before, "read, not written"
 
 
+def test_an_expired_breaker_has_the_version_that_its_recovery_will_have(world: World, clock: ManualClock) -> None:
+    with world.committed(clock=clock) as breaker:
+        trip(breaker)
+    clock.advance(timedelta(hours=30))
+    with world.committed(clock=clock) as breaker:
+        read = breaker.get_state()
+        breaker.report_drift(0.0)
+        written = breaker.get_state()
+    assert changes(world) == ["trip", "recover"]
+    assert (read.generation, read.version) == (written.generation, written.version) == (2, 2)
+
+
 def test_no_column_of_an_expired_breaker_shows_its_opening(world: World, clock: ManualClock) -> None:
     with world.committed(clock=clock) as breaker:
         trip(breaker)

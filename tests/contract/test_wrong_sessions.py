@@ -47,6 +47,17 @@ def test_what_is_no_session_is_refused_by_its_kind(engine: Engine, async_engine:
             assert str(caught.value) == f"session must be a sqlalchemy AsyncSession, got {kind}"
 
 
+class HalfAsync:
+    """Has one of the two signs of an AsyncSession."""
+
+    sync_session = None
+
+
+def test_half_an_async_session_is_none(engine: Engine) -> None:
+    with pytest.raises(WrongSessionError):
+        costsim.CircuitBreaker(HalfAsync())  # type: ignore[arg-type]
+
+
 def test_a_wrong_session_can_be_caught_as_type_error() -> None:
     with pytest.raises(TypeError, match=r"session must be a sqlalchemy\.orm\.Session, got NoneType"):
         CircuitBreaker(None, "pricing")  # type: ignore[arg-type]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from driftbreaker import Pass
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import START
 from tests.support.inbox import ACCEPTED, DOWN, REFUSED, Inbox
-from tests.support.worlds import World
+from tests.support.worlds import TABLES, World
 
 A_DAY = timedelta(days=1)
 
@@ -102,6 +102,19 @@ def test_a_refused_alert_stays_for_a_week(world: World) -> None:
     assert world.count("deliveries") == 1
     clock.advance(timedelta(hours=4))
     relay.run_once()
+    assert (world.count("outbox"), world.count("deliveries")) == (0, 0)
+
+
+def test_what_a_relay_is_sending_is_kept_until_its_lease_ends(world: World) -> None:
+    clock = ManualClock(START)
+    open_and_close(world, clock, world.relay(Inbox(), clock=clock))
+    clock.advance(timedelta(days=40))
+    with world.outside.begin() as connection:
+        connection.execute(update(TABLES.deliveries).values(lease="somebody", lease_until=clock.now() + A_DAY))
+    world.relay(clock=clock, keep=1.0).run_once()
+    assert world.count("outbox") == 1
+    clock.advance(2 * A_DAY)
+    world.relay(clock=clock, keep=1.0).run_once()
     assert (world.count("outbox"), world.count("deliveries")) == (0, 0)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from driftbreaker.errors import InvalidArgumentError
 from driftbreaker.model import Observation, Verdict
-from driftbreaker.policy import Batch, Consecutive, Streak, judge, reaches
+from driftbreaker.policy import Batch, Consecutive, Streak, judge, reaches, warns
 
 GOOD, BAD, INCONCLUSIVE = Verdict.GOOD, Verdict.BAD, Verdict.INCONCLUSIVE
 VERDICTS = st.lists(st.sampled_from([GOOD, BAD, BAD, INCONCLUSIVE]), max_size=30)
@@ -168,3 +168,19 @@ def test_a_batch_tells_of_the_first_of_its_worst_bad_ones_and_of_its_highest_goo
     assert batch.worst is (max(bad, key=lambda each: each.score) if bad else None)
     assert batch.highest_good == max((each.score for each in made if each.verdict is GOOD), default=None)
     assert batch.samples == sum(each.samples for each in made)
+
+
+@pytest.mark.parametrize(
+    ("score", "warning", "said"),
+    [
+        (0.14, 0.15, False),
+        (0.15, 0.15, True),
+        (0.2, 0.15, True),
+        (0.21, 0.15, False),
+        (0.2, 0.2, False),
+        (0.2, 0.3, False),
+        (0.2, None, False),
+    ],
+)
+def test_a_score_that_is_not_bad_warns_from_the_warning_on(score: float, warning: float | None, said: bool) -> None:
+    assert warns(score, warning, 0.2) is said
