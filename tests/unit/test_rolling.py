@@ -59,6 +59,7 @@ def test_of_an_error_each_minute_the_last_sixty_are_kept() -> None:
     assert buckets == [[minute, 1] for minute in range(last - 59, last + 1)]
     assert buckets is not None
     assert all(type(minute) is int for minute, _ in buckets), "they are kept as JSON"
+    assert add_errors(buckets, at + 2 * HOUR, 5) == [[last + 121, 5]]
 
 
 def test_adding_leaves_the_given_buckets_alone() -> None:

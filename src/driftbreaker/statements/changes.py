@@ -20,7 +20,7 @@ def newest(sql: Sql) -> Select[Any]:
 def since(sql: Sql) -> Select[Any]:
     """Every change after a number, and those of some lower numbers, in order; by the primary key."""
     h = sql.tables.history
-    missing = bindparam("p_missing", type_=COUNT, expanding=True)
+    missing = bindparam("p_missing", type_=COUNT)
     new = or_(h.c.seq > parameter("after", COUNT), h.c.seq.in_(missing))
     return select(h).where(new).order_by(h.c.seq).limit(parameter("limit", COUNT))
 

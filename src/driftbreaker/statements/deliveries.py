@@ -34,7 +34,7 @@ from .dialect import COUNT, Sql, parameter, value, word
 from .reads import expired
 
 LOOKS_BACK = 900  # seconds
-IDENTITIES: BindParameter[Any] = bindparam("p_identities", expanding=True)
+IDENTITIES: BindParameter[Any] = bindparam("p_identities")
 
 
 def of_channel(sql: Sql) -> ColumnElement[bool]:
@@ -226,7 +226,7 @@ def settle_untold(sql: Sql) -> Update:
 def mark_sent(sql: Sql) -> Update:
     """Say in some incidents that a channel took their firing alert. Whoever holds one is not waited for."""
     i = sql.tables.incidents
-    unmarked = select(i.c.id).where(i.c.id.in_(bindparam("p_incidents", expanding=True)), i.c.alert_sent_at.is_(None))
+    unmarked = select(i.c.id).where(i.c.id.in_(bindparam("p_incidents")), i.c.alert_sent_at.is_(None))
     return update(i).where(i.c.id.in_(unmarked.with_for_update(skip_locked=True))).values(alert_sent_at=sql.now)
 
 

@@ -27,7 +27,7 @@ def open_set(sql: Sql) -> Select[Any]:
 def some(sql: Sql) -> Select[Any]:
     """The rows of some breakers."""
     b = sql.tables.breakers.c
-    keys: BindParameter[Any] = bindparam("p_keys", expanding=True)
+    keys: BindParameter[Any] = bindparam("p_keys")
     return select(*_shown(sql)).where(tuple_(b.name, b.scope).in_(keys))
 
 

@@ -65,5 +65,5 @@ def history(
 
 def _run(session: Session, tables: Tables, statement: Callable[[Sql], Executable], **values: Any) -> list[Row[Any]]:
     connection = session.connection(bind_arguments={"clause": tables.breakers})
-    built = statement(sql_for(tables, connection.dialect.name, clocked=False))
+    built = statement(sql_for(tables, connection.dialect.name))
     return list(connection.execute(built, {f"p_{name}": value for name, value in values.items()}))

@@ -90,4 +90,4 @@ def _missing(tables: Tables, job: Job, denied: set[str]) -> list[str]:
 
 
 def _sql(session: Session, tables: Tables) -> Sql:
-    return sql_for(tables, session.connection().dialect.name, clocked=False)
+    return sql_for(tables, session.connection().dialect.name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, Select
+from sqlalchemy import CursorResult, Row, Select
 
 from ..model import BreakerState, HistoryEntry, Incident, Key
 from ..statements import changes, listing, reads, sql_for
@@ -20,7 +20,7 @@ from .records import history_entry_of, incident_of, state_of
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-NEAR = 200
+NEAR, MOST = 200, 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,15 @@ def breakers(session: Session, tables: Tables, *, limit: int) -> tuple[list[Over
     Two statements: one through the index of the open set, one by the primary key. A scope whose whole is off reads as
     off, and stands where its own row stands.
     """
-    off = _run(session, tables, listing.off)
-    on = _run(session, tables, listing.on, limit=limit) if limit else []
+    off = _run(session, tables, listing.off).all()
+    on = _run(session, tables, listing.on, limit=limit).all() if limit else []
     wholes = {row.name: row for row in off if row.scope == ""}
     return [_overview(row, wholes) for row in off], [_overview(row, wholes) for row in on]
 
 
-def breakers_named(session: Session, tables: Tables, name: str, *, limit: int = 1_000) -> list[Overview]:
+def breakers_named(session: Session, tables: Tables, name: str, *, limit: int = MOST) -> list[Overview]:
     """Return the whole of a name, where there is a row of it, and its scopes. One statement."""
-    rows = _run(session, tables, listing.of_name, name=name, limit=limit)
+    rows = _run(session, tables, listing.of_name, name=name, limit=limit).all()
     wholes = {row.name: row for row in rows if row.scope == ""}
     return [_overview(row, wholes) for row in rows]
 
@@ -65,26 +65,26 @@ def names_that_begin(session: Session, tables: Tables, begin: str) -> list[str]:
 
 def database_now(session: Session, tables: Tables) -> datetime:
     """Return the time by the database's clock."""
-    now: datetime = _run(session, tables, reads.now)[0].now
+    now: datetime = _run(session, tables, reads.now).scalar_one()
     return now
 
 
 def incident_with(session: Session, tables: Tables, incident_id: str) -> Incident | None:
     """Return one incident, of whatever breaker; None when no incident has this id. One statement."""
-    rows = _run(session, tables, reads.incident, incident_id=incident_id)
-    return incident_of(rows[0], rows[0].lapsed_at) if rows else None
+    row = _run(session, tables, reads.incident, incident_id=incident_id).one_or_none()
+    return None if row is None else incident_of(row, row.lapsed_at)
 
 
-def history_about(session: Session, tables: Tables, incident: Incident, *, limit: int = 1_000) -> list[HistoryEntry]:
+def history_about(session: Session, tables: Tables, incident: Incident, *, limit: int = MOST) -> list[HistoryEntry]:
     """Return what was done about an incident, oldest first. One statement, through the index of a breaker's history."""
     values = {"name": incident.name, "scope": incident.scope, "incident_id": incident.id}
     return [history_entry_of(row) for row in _run(session, tables, changes.about, **values, limit=limit)]
 
 
-def _run(session: Session, tables: Tables, statement: Any, **values: Any) -> Sequence[Row[Any]]:
+def _run(session: Session, tables: Tables, statement: Any, **values: Any) -> CursorResult[Any]:
     connection = session.connection(bind_arguments={"clause": tables.breakers})
-    built: Select[Any] = statement(sql_for(tables, connection.dialect.name, clocked=False))
-    return connection.execute(built, {f"p_{name}": value for name, value in values.items()}).all()
+    built: Select[Any] = statement(sql_for(tables, connection.dialect.name))
+    return connection.execute(built, {f"p_{name}": value for name, value in values.items()})
 
 
 def _overview(row: Row[Any], wholes: Mapping[str, Row[Any]]) -> Overview:

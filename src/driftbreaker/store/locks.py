@@ -12,7 +12,7 @@ from ..tables import Tables
 
 def limit_lock_waits(connection: Connection, tables: Tables, seconds: float) -> None:
     """Wait for each row's lock so long at most, until the transaction ends. One statement on PostgreSQL."""
-    statement = locks.limit_waits(sql_for(tables, connection.dialect.name, clocked=False))
+    statement = locks.limit_waits(sql_for(tables, connection.dialect.name))
     if statement is not None:
         connection.execute(statement, {"p_milliseconds": str(_milliseconds(seconds))})
 
@@ -23,7 +23,7 @@ def limit_waits(connection: Connection, tables: Tables, seconds: float) -> None:
     One statement on PostgreSQL, whose settings end with the transaction: a pooler that hands the connection on to
     others hands on none of this. SQLite's one lock has its limit at the connection.
     """
-    statement = locks.limit_answers(sql_for(tables, connection.dialect.name, clocked=False))
+    statement = locks.limit_answers(sql_for(tables, connection.dialect.name))
     if statement is not None:
         milliseconds = _milliseconds(seconds)
         # The lock's limit goes off first: it says what was waited for.

@@ -28,7 +28,7 @@ class Look:
     @classmethod
     def at(cls, connection: Connection, tables: Tables, key: Key) -> Look:
         """Look at a breaker by the database's own clock."""
-        return cls(connection, sql_for(tables, connection.dialect.name, clocked=False), key, None)
+        return cls(connection, sql_for(tables, connection.dialect.name), key, None)
 
     def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
         """Run one statement; each value binds the parameter of its name, the breaker's key and the time are given."""

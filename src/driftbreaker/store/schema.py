@@ -44,7 +44,7 @@ def installed_version(session: Session, tables: Tables) -> int | None:
 
     One statement; the tables must be there.
     """
-    statement = health.installed(sql_for(tables, session.connection().dialect.name, clocked=False))
+    statement = health.installed(sql_for(tables, session.connection().dialect.name))
     version: int | None = session.connection().execute(statement).scalar_one()
     return version
 
@@ -59,7 +59,7 @@ def create_missing(session: Session, tables: Tables) -> list[str]:
     for item in missing:
         item.create(connection)
     if tables.schema_version in missing:
-        statement = health.install(sql_for(tables, connection.dialect.name, clocked=False))
+        statement = health.install(sql_for(tables, connection.dialect.name))
         connection.execute(statement, {"p_version": SCHEMA_VERSION})
     return [str(item.name) for item in missing]
 

@@ -49,14 +49,12 @@ class Trail:
 
     def _newest(self, session: Session) -> int:
         connection = session.connection(bind_arguments={"clause": self._tables.history})
-        newest: int = connection.execute(
-            changes.newest(sql_for(self._tables, connection.dialect.name, clocked=False))
-        ).scalar_one()
+        newest: int = connection.execute(changes.newest(sql_for(self._tables, connection.dialect.name))).scalar_one()
         return newest
 
     def _page(self, session: Session, after: int, missing: frozenset[int]) -> list[HistoryEntry]:
         connection = session.connection(bind_arguments={"clause": self._tables.history})
-        statement = changes.since(sql_for(self._tables, connection.dialect.name, clocked=False))
+        statement = changes.since(sql_for(self._tables, connection.dialect.name))
         values = {"p_after": after, "p_missing": sorted(missing), "p_limit": PAGE}
         return [history_entry_of(row) for row in connection.execute(statement, values)]
 
