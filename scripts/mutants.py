@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,72 +49,9 @@ LEFT_OUT = re.compile(
 )
 #: What declares and does not run: what only type checkers import, and how records are made.
 DECLARED = ("TYPE_CHECKING", "@dataclass(")
-C = "tests/contract"
-#: The tests of a room, which kill most of its mutants within seconds.
-NEAREST = {
-    "breaker.py": f"{C}/test_bad_input.py {C}/test_incidents.py {C}/test_late.py {C}/test_reading.py",
-    "costsim": f"tests/unit/test_costsim_configuration.py {C}/test_costsim.py",
-    "costsim/delivery.py": f"tests/unit/test_costsim_configuration.py {C}/test_costsim_relay.py",
-    "outbox": "tests/relay/test_delivery.py tests/relay/test_retention.py",
-    "outbox/listing.py": "tests/acceptance/test_cli_outbox.py",
-    "policy/rolling.py": f"tests/unit/test_rolling.py {C}/test_schema_errors.py",
-    "policy": f"tests/unit/test_policy.py tests/unit/test_rolling.py {C}/test_drift.py",
-    "statements": f"{C}/test_drift.py {C}/test_recovery.py {C}/test_by_hand.py",
-    "statements/audit.py": f"{C}/test_history_as_it_grows.py",
-    "statements/changes.py": f"{C}/test_history_as_it_grows.py {C}/test_reading.py {C}/test_incidents.py",
-    "statements/deliveries.py": "tests/relay/test_delivery.py tests/relay/test_retention.py tests/relay/test_leases.py "
-    "tests/relay/test_outages.py",
-    "statements/dialect.py": f"{C}/test_instants.py {C}/test_recovery.py {C}/test_names.py {C}/test_sqlite_errors.py",
-    "statements/health.py": "tests/health",
-    "statements/incidents.py": f"{C}/test_incidents.py tests/acceptance/test_cli_incident.py",
-    "statements/listing.py": "tests/acceptance/test_cli_breakers.py tests/acceptance/test_cli_incident.py",
-    "statements/locks.py": f"{C}/test_limits.py",
-    "statements/open_set.py": "tests/switchboard/test_knowing.py",
-    "statements/outbox.py": "tests/acceptance/test_cli_outbox.py",
-    "store/audit.py": f"{C}/test_history_as_it_grows.py",
-    "store/health.py": "tests/health",
-    "store/incidents.py": f"{C}/test_incidents.py tests/acceptance/test_cli_incident.py",
-    "store/joined.py": f"{C}/test_database_errors.py {C}/test_transactions.py {C}/test_interruptions.py",
-    "store/late.py": f"{C}/test_late.py",
-    "store/listing.py": "tests/acceptance/test_cli_breakers.py tests/acceptance/test_cli_incident.py",
-    "store/locks.py": f"{C}/test_limits.py",
-    "store/look.py": f"{C}/test_reading.py",
-    "store/messages.py": "tests/postgres/test_notifications.py tests/switchboard/test_knowing.py",
-    "store/notes.py": f"{C}/test_database_errors.py {C}/test_sqlite_errors.py",
-    "store/open_set.py": "tests/switchboard/test_knowing.py tests/unit/test_memory_switchboard.py",
-    "store/pending.py": f"{C}/test_events.py {C}/test_interruptions.py",
-    "store/reading.py": f"{C}/test_reading.py {C}/test_recovery.py",
-    "store/records.py": f"{C}/test_reading.py",
-    "store/reporting.py": f"{C}/test_drift.py {C}/test_schema_errors.py {C}/test_recovery.py {C}/test_settings.py",
-    "store/schema.py": "tests/health/test_schema.py tests/acceptance/test_cli_care.py",
-    "store/sessions.py": f"{C}/test_events.py {C}/test_interruptions.py {C}/test_late.py",
-    "store/switching.py": f"{C}/test_by_hand.py {C}/test_incidents.py {C}/test_recovery.py",
-    "store/trail.py": f"{C}/test_history_as_it_grows.py",
-    "store/transition.py": f"{C}/test_by_hand.py {C}/test_drift.py {C}/test_recovery.py {C}/test_settings.py",
-}
+#: The tests of each file: see there.
+TESTS = tomllib.loads((ROOT / "scripts" / "mutants.toml").read_text())
 CONTRACT = "tests/contract tests/sqlite"
-#: What is built upon a file and says more of it than the contract.
-UPON = {
-    "": "tests/unit tests/reporter tests/concurrency tests/postgres tests/switchboard/test_knowing.py",
-    "costsim": "tests/unit tests/acceptance/test_example_costsim.py",
-    "statements/audit.py": "tests/acceptance/test_cli_audit.py",
-    "statements/changes.py": "tests/acceptance/test_cli_watch.py tests/acceptance/test_cli_incident.py",
-    "statements/deliveries.py": "tests/relay",
-    "statements/health.py": "tests/health tests/acceptance/test_cli_care.py",
-    "statements/incidents.py": "tests/acceptance/test_cli_incident.py",
-    "statements/listing.py": "tests/acceptance/test_cli_completion.py tests/acceptance/test_cli_hardening.py",
-    "statements/locks.py": "tests/reporter/test_reporting.py tests/acceptance/test_cli_hardening.py",
-    "statements/open_set.py": "tests/switchboard tests/postgres",
-    "statements/outbox.py": "tests/acceptance/test_cli_outbox.py tests/health",
-    "store/audit.py": "tests/acceptance/test_cli_audit.py",
-    "store/health.py": "tests/health tests/acceptance/test_cli_care.py",
-    "store/listing.py": "tests/acceptance/test_cli_completion.py tests/acceptance/test_cli_hardening.py",
-    "store/locks.py": "tests/reporter/test_reporting.py tests/acceptance/test_cli_hardening.py",
-    "store/messages.py": "tests/switchboard tests/postgres",
-    "store/open_set.py": "tests/switchboard tests/postgres",
-    "store/schema.py": "tests/acceptance/test_cli_care.py",
-    "store/trail.py": "tests/acceptance/test_cli_watch.py",
-}
 STAGES = 5
 PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
 TIMES = count(1)
@@ -167,14 +105,20 @@ def _change(diff: str) -> str:
 
 def stages(mutant: Mutant) -> list[tuple[str, str]]:
     """Say which tests to run on which driver, the likeliest killers first."""
-    nearest = _of(mutant, {"": "tests/contract/test_drift.py", **NEAREST})
+    nearest, upon = (_of(mutant, TESTS[kind]) for kind in ("nearest", "upon"))
     near = [("sqlite", nearest), ("psycopg", nearest)]
-    return [*near, ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("sqlite,psycopg,asyncpg", _of(mutant, UPON))]
+    return [*near, ("sqlite", CONTRACT), ("psycopg", CONTRACT), ("sqlite,psycopg,asyncpg", upon)]
 
 
-def _of(mutant: Mutant, tests: dict[str, str]) -> str:
+def _of(mutant: Mutant, tests: dict[str, list[str]]) -> str:
     name = mutant.path.relative_to(PACKAGE).as_posix()
-    return tests[max((room for room in tests if name.startswith(room)), key=len)]
+    names = tests[max((room for room in tests if name.startswith(room)), key=len)]
+    return " ".join(map(_path, names))
+
+
+def _path(name: str) -> str:
+    path = Path("tests") / name
+    return str(path if (ROOT / path).is_dir() else path.with_suffix(".py"))
 
 
 def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
@@ -192,7 +136,13 @@ def killer(mutant: Mutant, stage: int, tree: Path, postgres: str) -> str | None:
         os.utime(file, (before.st_atime, before.st_mtime))
 
 
-def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
+def everything() -> str:
+    """Return all tests that any mutant may meet."""
+    named = {_path(each) for kind in TESTS.values() for names in kind.values() for each in names}
+    return " ".join(sorted({*named, *CONTRACT.split()}))
+
+
+def run(tree: Path, driver: str, tests: str, postgres: str, patience: float | None = PATIENCE) -> str | None:
     """Run some tests; return the first that failed, or None when all passed."""
     environment = {
         **os.environ,
@@ -205,7 +155,7 @@ def run(tree: Path, driver: str, tests: str, postgres: str) -> str | None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-k", SLOW, *tests.split()]
     try:
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
         return f"timeout on {driver}"
@@ -257,16 +207,12 @@ def main() -> None:
     part, parts = map(int, options.share.split("/"))
     tree = ROOT / "build" / f"mutants-{part}"
     shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    for each in ("src", "tests", "docs", "README.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile"):
-        source = ROOT / each
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / each)
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "build", ".*_cache", ".hypothesis"))
     with postgres_server() as server:
         url = server.url("postgres").replace("+psycopg", "")
-        for driver, tests in (("sqlite", CONTRACT), ("psycopg", CONTRACT), ("psycopg,asyncpg", UPON[""])):
-            failed = None if options.trusting else run(tree, driver, tests, url)
-            if failed is not None:
-                sys.exit(f"{failed} fails on {driver} before anything is changed")
+        failed = None if options.trusting else run(tree, "sqlite,psycopg,asyncpg", everything(), url, patience=None)
+        if failed is not None:
+            sys.exit(f"{failed} fails before anything is changed")
         # In no order that means anything: what an interrupted run has found is a fair sample.
         made = sorted(mutants(options.only), key=lambda mutant: mutant.key)[part - 1 :: parts]
         for stage in range(STAGES):
