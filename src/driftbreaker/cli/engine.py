@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ _MISSING_TABLES = ("42P01", "3F000")
 _NOT_ALLOWED = ("42501", "25006")
 _LOCKED = ("55P03",)
 _SLOW = ("57014",)
+
+# What goes wrong is told in one sentence. They also log some of it, with a traceback where Ctrl-C is pressed while a
+# connection is closed, and Python prints what nobody handles.
+for _talker in ("sqlalchemy", "psycopg"):
+    logging.getLogger(_talker).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
