@@ -73,7 +73,7 @@ def test_the_program_pages(alertmanager: AlertmanagerProcess, pager: Pager, tmp_
     assert run.stdout.splitlines()[-1] == "Pass(swept=0, sent=1, failed=0, parked=0)", run.stderr
     (told,) = pager.wait("firing")
     assert told.labels["service"] == "shop"
-    assert told.annotations["runbook_url"] == "https://wiki.example.com/price-v2"
+    assert told.annotations["runbook_url"] == "https://wiki.example.com/run-book"
     query = amtool("alert", "query", f"--alertmanager.url={alertmanager.url}", "component=driftbreaker")
     assert "CandidateDisabled" in query
     assert "Candidate OFF, serving control: price-v2" in query
