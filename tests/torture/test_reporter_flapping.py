@@ -67,6 +67,10 @@ def everybody_reports(desk: Desk) -> Iterator[None]:
         desk.slowest = max(slowest)
 
 
+def told(desk: Desk, what: str) -> list[str]:
+    return [line for line in desk.lines if what in line]
+
+
 def test_a_server_that_crashes_and_comes_back_again_and_again(server: RestartableServer, url: str) -> None:
     dice, begin = random.Random(0), time.monotonic()
     with Line(server.port) as line:
@@ -74,7 +78,9 @@ def test_a_server_that_crashes_and_comes_back_again_and_again(server: Restartabl
         with reporting(engine, url, patience=1.0, interval=0.05) as desk:
             with everybody_reports(desk):
                 turns = 0
-                while time.monotonic() - begin < size(8, 90):
+                # Faults that follow each other closely are one outage: go on until there were two.
+                while (lasted := time.monotonic() - begin) < size(8, 90) or len(told(desk, "cannot write")) < 2:
+                    assert lasted < size(60, 120), "it says so"
                     fault = dice.choice(["crash", "cut", "silence", "refuse", "backends"])
                     if fault == "crash":
                         server.stop_immediately()
@@ -94,8 +100,7 @@ def test_a_server_that_crashes_and_comes_back_again_and_again(server: Restartabl
             print(f"\n{turns} faults: {counts}; slowest call {1000 * desk.slowest:.1f} ms")
             assert counts.dropped == 0
             assert counts.flushed > counts.in_doubt
-            begun = [line for line in desk.lines if "cannot write" in line]
-            ended = [line for line in desk.lines if "writes to the database again" in line]
+            begun, ended = told(desk, "cannot write"), told(desk, "writes to the database again")
             assert len(begun) == len(ended) >= 2
             assert len(desk.lines) == 2 * len(begun)
             assert [("again" in line) for line in desk.lines] == [False, True] * len(begun), "in turns"
