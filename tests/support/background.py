@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .inbox import Inbox
-from .worlds import World
+from .worlds import Seen, World
 
 AN_HOUR = 3600.0
 
@@ -18,8 +18,9 @@ AN_HOUR = 3600.0
 def in_background(world: World, *channels: Any, **options: Any) -> Iterator[Any]:
     """Start a relay that polls once an hour unless told otherwise, so that what arrives within seconds was woken."""
     relay = world.relay(*channels, **{"poll": AN_HOUR, **options})
-    world.call(_start, relay.target)
-    rest(world)
+    with world.watch() as seen:
+        world.call(_start, relay.target)
+        _until_quiet(world, seen)
     try:
         yield relay
     finally:
@@ -31,6 +32,16 @@ def _start(relay: Any) -> Any:
         relay.start()
 
     return start() if type(relay).__name__ == "AsyncRelay" else relay.start()
+
+
+def _until_quiet(world: World, seen: Seen) -> None:
+    """Let the first pass end, however long a busy machine takes to begin it: twenty turns in which nothing was said."""
+    said, turns = 0, 0
+    deadline = time.monotonic() + 10
+    while (not said or turns < 20) and time.monotonic() < deadline:
+        rest(world, 0.01)
+        turns = turns + 1 if len(seen.statements) == said else 0
+        said = len(seen.statements)
 
 
 def rest(world: World, seconds: float = 0.2) -> None:
