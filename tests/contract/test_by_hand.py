@@ -232,6 +232,16 @@ def test_reset_on_a_closed_breaker_still_clears_the_streak(world: World) -> None
     assert changes(world) == ["reset"]
 
 
+@pytest.mark.parametrize("report", ["report_drift", "report_schema_error"])
+def test_reset_clears_the_one_count_without_the_other(world: World, report: str) -> None:
+    with world.committed() as breaker:
+        getattr(breaker, report)(1)
+        breaker.reset("start over", actor="alice")
+        state = breaker.get_state()
+    assert (state.consecutive_failures, state.schema_errors) == (0, 0)
+    assert changes(world) == ["reset"]
+
+
 def test_reset_of_a_forced_breaker_clears_what_it_counted(world: World, clock: ManualClock) -> None:
     with world.committed(clock=clock) as breaker:
         breaker.force_on("known drift", actor="alice", until=clock.now() + HOUR)
@@ -310,7 +320,8 @@ def test_hold_and_force_refuse_an_end_that_is_past(world: World, clock: ManualCl
     assert world.everything() == before
 
 
-def test_forced_on_counts_and_never_trips(world: World, clock: ManualClock) -> None:
+@pytest.mark.parametrize("beyond", [timedelta(0), timedelta(seconds=1)])
+def test_forced_on_counts_and_never_trips(world: World, clock: ManualClock, beyond: timedelta) -> None:
     until = clock.now() + HOUR
     with world.committed(clock=clock) as breaker:
         assert breaker.force_on("known drift", actor="alice", until=until) is False
@@ -319,18 +330,20 @@ def test_forced_on_counts_and_never_trips(world: World, clock: ManualClock) -> N
         assert breaker.report_schema_error(50) is None
         state = breaker.get_state()
         assert (state.consecutive_failures, state.schema_errors, state.forced_until) == (5, 50, until)
-        clock.advance(HOUR)
+        clock.advance(HOUR + beyond)
         assert breaker.get_state().forced_until is None
         assert breaker.report_drift(BAD) is not None, "the force has ended"
+        assert breaker.get_state().consecutive_failures == 6
     assert changes(world) == ["force_on", "trip"]
     assert world.row()["forced_until"] is None
 
 
-def test_schema_errors_trip_after_a_force_has_ended(world: World, clock: ManualClock) -> None:
+@pytest.mark.parametrize("beyond", [timedelta(0), timedelta(seconds=1)])
+def test_schema_errors_trip_after_a_force_has_ended(world: World, clock: ManualClock, beyond: timedelta) -> None:
     with world.committed(clock=clock) as breaker:
         breaker.force_on("known drift", actor="alice", until=clock.now() + timedelta(minutes=1))
         assert breaker.report_schema_error(5) is None
-        clock.advance(timedelta(minutes=1))
+        clock.advance(timedelta(minutes=1) + beyond)
         assert breaker.report_schema_error(1).sample_count == 6
 
 
