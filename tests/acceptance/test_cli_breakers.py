@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -74,6 +76,15 @@ def test_a_scope_is_off_while_its_whole_is(place: Place) -> None:
     assert scope["incident_id"] == whole["incident_id"]
     assert [row["serving"] for row in shown(place, "show", "pricing")["breakers"]] == ["control", "control"]
     assert "■ V2 OFF · serving V1 (the whole is)  pricing (gpt-4)" in run(place, "list").stdout
+
+
+def test_one_whose_end_has_passed_is_on_before_anybody_wrote_that(place: Place) -> None:
+    with Session(place.engine) as session, session.begin():
+        end = datetime.now(UTC) + timedelta(seconds=0.3)
+        CircuitBreaker(session, "pricing").disable("a short while", actor="alice", until=end)
+    time.sleep(0.4)
+    (on,) = shown(place, "show", "pricing")["breakers"]
+    assert (on["serving"], on["incident_id"], on["incident"]) == ("candidate", None, None)
 
 
 def test_there_may_be_many_that_are_on(place: Place) -> None:
