@@ -78,6 +78,20 @@ def test_half_of_any_other_change_cannot_be_committed(counted: World, operation:
     assert counted.everything() == before
 
 
+@pytest.mark.parametrize("score", [0.1, 0.5])
+def test_half_of_a_report_with_other_settings_cannot_be_committed(counted: World, score: float) -> None:
+    with counted.committed(settings=BreakerSettings(failure_threshold=3)) as breaker:
+        breaker.report_drift(0.5)
+    before = counted.everything()
+    with counted.session() as session:
+        with interrupted(counted, asyncio.CancelledError, lambda statement: " settings=" in statement):
+            counted.breaker(session, settings=BreakerSettings(failure_threshold=4)).report_drift(score)
+        with pytest.raises(HalfWrittenError, match="report_drift on breaker 'pricing' was interrupted"):
+            session.commit()
+        session.rollback()
+    assert counted.everything() == before
+
+
 def test_an_error_before_anything_was_written_leaves_the_transaction_usable(counted: World) -> None:
     before = counted.everything()
     with counted.session() as session:
