@@ -51,6 +51,10 @@ LEFT_OUT = re.compile(
 DECLARED = ("TYPE_CHECKING", "@dataclass(")
 #: The tests of each file: see there.
 TESTS = tomllib.loads((ROOT / "scripts" / "mutants.toml").read_text())
+#: Why each survivor may survive.
+EXPLAINED = ROOT / "scripts" / "survivors.toml"
+#: The share that must be killed, of those that are not on their way.
+GOAL = 0.95
 CONTRACT = "tests/contract tests/sqlite"
 STAGES = 5
 PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
@@ -73,6 +77,11 @@ class Mutant:
     def key(self) -> str:
         # Without line numbers: what was found of a line holds when lines are added above it.
         return hashlib.sha256(f"{self.path}{_change(self.diff)}{self.twin}".encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        """What survivors.toml calls it."""
+        return str(self.path.relative_to(PACKAGE)), _change(self.diff), self.twin
 
 
 def mutants(only: str) -> Iterator[Mutant]:
@@ -178,19 +187,32 @@ def is_due(mutant: Mutant, stage: int) -> bool:
     return found["killer"] is None and found["stages"] == stage
 
 
-def report() -> None:
-    """Print the score of each file, and the survivors."""
-    made = {mutant.key for mutant in mutants("")}
-    found = [each for key, each in known().items() if key in made]
-    for path in sorted({str(each["path"]) for each in found}):
-        of_file = [each for each in found if each["path"] == path]
+def report() -> int:
+    """Print the score of each file, and the survivors; return 0 when it is good enough and each survivor explained."""
+    made = {mutant.key: mutant for mutant in mutants("")}
+    found = {key: each for key, each in known().items() if key in made}
+    for path in sorted({str(each["path"]) for each in found.values()}):
+        of_file = [each for each in found.values() if each["path"] == path]
         killed = [each for each in of_file if each["killer"]]
         print(f"{len(killed):4} of {len(of_file):4} killed  {path}")
-    left = [each for each in found if not each["killer"]]
-    survivors = [each for each in left if each["stages"] == STAGES]
-    print(f"{len(found) - len(left)} of {len(made)} killed, {len(survivors)} survived, the others are on their way")
-    for each in survivors:
-        print(f"\n{each['path']}\n{each['diff']}")
+    killed = [key for key, each in found.items() if each["killer"]]
+    survivors = [made[key] for key, each in found.items() if not each["killer"] and each["stages"] == STAGES]
+    share = len(killed) / max(1, len(killed) + len(survivors))
+    on_their_way = len(made) - len(killed) - len(survivors)
+    print(f"{len(killed)} of {len(made)} killed, {len(survivors)} survived ({share:.1%}), {on_their_way} on their way")
+    explained = explanations()
+    unexplained = [each for each in survivors if each.name not in explained]
+    for each in unexplained:
+        print(f"\nnot explained in {EXPLAINED.name}: {each.path}, {each.twin}\n{_change(each.diff)}")
+    for path, change, twin in explained - {each.name for each in survivors}:
+        print(f"\nexplained in {EXPLAINED.name}, but no survivor: {path}, {twin}\n{change}")
+    return int(bool(unexplained or on_their_way) or share < GOAL)
+
+
+def explanations() -> set[tuple[str, str, int]]:
+    """Return the names of the survivors that are explained."""
+    read = tomllib.loads(EXPLAINED.read_text())["survivor"]
+    return {(each["path"], each["change"].strip(), each.get("twin", 0)) for each in read if each["why"].strip()}
 
 
 def main() -> None:
@@ -202,8 +224,7 @@ def main() -> None:
     arguments.add_argument("--report", action="store_true", help="print what was found, and try nothing")
     options = arguments.parse_args()
     if options.report:
-        report()
-        return
+        sys.exit(report())
     part, parts = map(int, options.share.split("/"))
     tree = ROOT / "build" / f"mutants-{part}"
     shutil.rmtree(tree, ignore_errors=True)
