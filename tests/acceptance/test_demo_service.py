@@ -108,6 +108,9 @@ def test_screen_tells_the_story_in_order(screen: str) -> None:
         "07-30 gpt-5.6-luna 1/6 → 0.2/1.2 USD per Mtok",
         "worker 1",
         "worker 2",
+        "V2 IN SHADOW · serving V1   the same 600 requests by another route",
+        "It served nobody.",
+        f"Breakers that opened all the same: {LUNA}; {MISTRAL}",
         "(deleted now)",
         "driftbreaker outbox list --db",
     ]
@@ -120,7 +123,7 @@ def test_screen_tells_the_story_in_order(screen: str) -> None:
 
 def test_screen_fits_eighty_columns(screen: str) -> None:
     lines = screen.splitlines()
-    assert len(lines) <= 40
+    assert len(lines) <= 42
     # The path of the database is the machine's, and may be long.
     assert max(len(line) for line in lines if not line.startswith("Ran on")) <= 80
 
@@ -153,6 +156,16 @@ def test_each_worker_hears_of_each_trip(document: Any) -> None:
         assert all(stop["after_seconds"] < 5 for stop in trip["stops"])
 
 
+def test_in_shadow_v2_serves_nobody_and_its_breakers_open_all_the_same(document: Any) -> None:
+    shadow = document["shadow"]
+    assert shadow == {
+        "breaker": "cost-estimator-v2-in-shadow",
+        "requests": 600,
+        "served_by_candidate": 0,
+        "open": [LUNA, MISTRAL],
+    }
+
+
 def test_nothing_is_left_behind(document: Any) -> None:
     assert document["left_behind"] is None
     assert not Path(document["database"]["url"].removeprefix("sqlite:///")).exists()
@@ -166,13 +179,15 @@ def test_on_postgresql_three_workers_are_told_and_each_quote_is_a_row(postgres_u
     assert HIDDEN not in out
     assert document["database"]["listens"] is True
     assert [[stop["worker"] for stop in trip["stops"]] for trip in document["trips"]] == [[1, 2, 3]] * 2
-    (name,) = document["left_behind"]["breakers"]
+    name, in_shadow = document["left_behind"]["breakers"]
     assert name.startswith("demo-")
     engine = create_engine(postgres_url)
     incidents = metadata.tables["driftbreaker_incidents"]
     with engine.connect() as connection:
         found = connection.execute(select(incidents.c.name, incidents.c.scope).order_by(incidents.c.seq)).all()
-    assert [tuple(row) for row in found] == [(name, MISTRAL), (name, LUNA)]
+    assert [row.scope for row in found if row.name == name] == [MISTRAL, LUNA]
+    assert {row.scope for row in found if row.name == in_shadow} == {MISTRAL, LUNA}
+    assert len(found) == 4
     assert served(engine) == 600 + document["traffic"]["asked_again"]
     engine.dispose()
 

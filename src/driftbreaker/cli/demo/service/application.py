@@ -1,8 +1,13 @@
-"""The service: prices a request by V2 while its model's breaker is closed, and by V1 while it is open."""
+"""The service, with a route for each of the two doors; each model has a breaker of its own.
+
+- ``/quote``: V2 serves while its breaker is closed, and its drift is reported in the request's own transaction.
+- ``/shadow-quote``: V1 serves, and V2 runs beside it; what that finds is written off the request's path.
+"""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -10,16 +15,17 @@ from fastapi import Request as Asked
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from driftbreaker import CircuitBreaker, Handle, Switchboard
+from driftbreaker import CircuitBreaker, Handle, Reporter, Shadow, Switchboard
 from driftbreaker.cli.demo.application import record_estimate
 from driftbreaker.cli.demo.estimators import relative_delta
 from driftbreaker.cli.demo.request import Request
+from driftbreaker.cli.demo.service.names import in_shadow
 from driftbreaker.cli.demo.service.replies import Reply, Tripped
 from driftbreaker.cli.demo.story import CANDIDATE, CONTROL, SETTINGS
 from driftbreaker.cli.demo.stream import MIX
 from driftbreaker.contrib.fastapi import breaker, lifespan
 
-# No postponed annotations here: FastAPI reads those of `quote`, which name what `make_app` was given.
+# No postponed annotations here: FastAPI reads those of the routes, which name what `make_app` was given.
 MODELS = frozenset(share.model for share in MIX)
 
 
@@ -31,19 +37,27 @@ def scope_of(asked: Asked) -> str:
 
 def make_app(engine: Engine, name: str) -> FastAPI:
     """Return the application of one worker."""
-    app = FastAPI(lifespan=lifespan(Switchboard(engine)))
+    board, reporter = Switchboard(engine), Reporter(engine)
+    shadow = Shadow(
+        board, reporter, in_shadow(name), score=relative_delta, settings=SETTINGS, scope=lambda request: request.model
+    )
+
+    @asynccontextmanager
+    async def reporting(_: FastAPI) -> AsyncIterator[None]:
+        with reporter, shadow:
+            yield
+
+    app = FastAPI(lifespan=lifespan(board, inner=reporting))
+    Priced = Annotated[Request, Depends()]  # noqa: N806  a type, though it is made here
 
     @app.get("/quote")
-    def quote(
-        number: int,
-        at: datetime,
-        provider: str,
-        model: str,
-        input_tokens: int,
-        output_tokens: int,
-        own: Annotated[Handle, Depends(breaker(name, scope=scope_of))],
-    ) -> dict[str, Any]:
-        return asdict(_answer(engine, own, number, Request(at, provider, model, input_tokens, output_tokens)))
+    def quote(number: int, request: Priced, own: Annotated[Handle, Depends(breaker(name, scope=scope_of))]) -> Any:
+        return asdict(_answer(engine, own, number, request))
+
+    @app.get("/shadow-quote")
+    def shadow_quote(request: Priced) -> Any:
+        pair = shadow.compare(CONTROL, CANDIDATE, request)
+        return asdict(Reply(pair.served, time.monotonic()))
 
     return app
 

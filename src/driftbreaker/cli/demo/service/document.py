@@ -45,7 +45,13 @@ def document(facts: ServiceFacts) -> dict[str, Any]:
             ],
         },
         "trips": [_trip(each) for each in facts.trips],
-        "left_behind": None if facts.temporary else {"breakers": [facts.breaker]},
+        "shadow": {
+            "breaker": facts.shadow.breaker,
+            "requests": facts.shadow.requests,
+            "served_by_candidate": facts.shadow.by_candidate,
+            "open": list(facts.shadow.open_models),
+        },
+        "left_behind": None if facts.temporary else {"breakers": [facts.breaker, facts.shadow.breaker]},
     }
 
 

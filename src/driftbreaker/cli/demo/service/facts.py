@@ -54,6 +54,16 @@ class ServiceTrip:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowFacts:
+    """The same traffic where V2 ran in shadow: who served, and which models' breakers opened all the same."""
+
+    breaker: str
+    requests: int
+    by_candidate: int
+    open_models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """Everything the screen and the document say."""
 
@@ -71,3 +81,4 @@ class ServiceFacts:
     seconds: float
     models: tuple[ModelTraffic, ...]
     trips: tuple[ServiceTrip, ...]
+    shadow: ShadowFacts

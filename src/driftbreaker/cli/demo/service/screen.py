@@ -12,8 +12,9 @@ from driftbreaker.cli.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from driftbreaker.cli.demo.service.facts import ModelTraffic, ServiceFacts, ServiceTrip, Stop
+    from driftbreaker.cli.demo.service.facts import ModelTraffic, ServiceFacts, ServiceTrip, ShadowFacts, Stop
 
+SHADOWED = click.style("○ V2 IN SHADOW · serving V1", fg="cyan", bold=True)
 _OPEN = click.style("■ open", fg="red")
 _CLOSED = click.style("● closed", fg="green")
 
@@ -28,6 +29,8 @@ def lines(facts: ServiceFacts) -> Iterator[str]:
         yield from _trip(number, trip)
         yield ""
     yield from _hearing(facts) if facts.trips else _no_trip(facts)
+    yield ""
+    yield from _shadow(len(facts.trips) + 2, facts.shadow)
     yield ""
     yield from _next(facts)
 
@@ -93,6 +96,13 @@ def _hearing(facts: ServiceFacts) -> Iterator[str]:
     yield f"Until each had heard, the demo asked them again and again: {facts.asked_again:,} requests more."
 
 
+def _shadow(number: int, shadow: ShadowFacts) -> Iterator[str]:
+    yield f"{act(number)}{SHADOWED}   the same {shadow.requests:,} requests by another route"
+    served = f"{shadow.by_candidate:,} of them" if shadow.by_candidate else "nobody"
+    yield f"   V1 served; V2 ran beside it, off the request's path. It served {served}."
+    yield f"   Breakers that opened all the same: {'; '.join(shadow.open_models) or 'none'}"
+
+
 def _no_trip(facts: ServiceFacts) -> Iterator[str]:
     yield f"No trip in {facts.requests:,} requests: try more of them, or another --seed."
 
@@ -105,5 +115,5 @@ def _next(facts: ServiceFacts) -> Iterator[str]:
         yield "   driftbreaker demo --service --workers 8              more processes"
     else:
         yield f"Ran on {facts.database}."
-        yield f"Left there: the rows of {facts.breaker}. Next:"
+        yield f"Left there: the rows of {facts.breaker} and {facts.shadow.breaker}. Next:"
         yield "   driftbreaker outbox list --db ...            the alerts that wait, of the same database"

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from driftbreaker import CircuitBreaker
 from driftbreaker.cli.demo import stream
 from driftbreaker.cli.demo.estimators import price_changes
-from driftbreaker.cli.demo.service.facts import ModelTraffic, ServiceFacts, ServiceTrip, Stop
+from driftbreaker.cli.demo.service.facts import ModelTraffic, ServiceFacts, ServiceTrip, ShadowFacts, Stop
+from driftbreaker.cli.demo.service.names import in_shadow
 from driftbreaker.cli.demo.service.traffic import Served, Traffic
 from driftbreaker.cli.demo.service.workers import started
 from driftbreaker.cli.demo.story import SETTINGS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from driftbreaker.cli.demo.database import Database
+    from driftbreaker.cli.demo.service.replies import Reply
     from driftbreaker.cli.demo.service.workers import Worker
 
 #: Drivers through which a switchboard is told of commits; with others it polls.
@@ -63,14 +65,26 @@ def play(database: Database, plan: Plan, on_request: Callable[[], None]) -> Serv
         seconds=seconds,
         models=tuple(_model(engine, plan.name, share, served) for share in stream.MIX),
         trips=tuple(_trip(each, served, workers) for each in served if each.reply.tripped is not None),
+        # The workers have ended, and written all that they had to report.
+        shadow=_shadow(engine, in_shadow(plan.name), traffic.shadowed),
     )
+
+
+def _shadow(engine: Engine, name: str, replies: list[Reply]) -> ShadowFacts:
+    by_candidate = sum(reply.served_by == "candidate" for reply in replies)
+    opened = tuple(share.model for share in stream.MIX if _is_open(engine, name, share.model))
+    return ShadowFacts(name, len(replies), by_candidate, opened)
+
+
+def _is_open(engine: Engine, name: str, model: str) -> bool:
+    with Session(engine) as session:
+        return CircuitBreaker(session, name, scope=model).is_open()
 
 
 def _model(engine: Engine, name: str, share: stream.Share, served: list[Served]) -> ModelTraffic:
     replies = [each.reply for each in served if each.turn.request.model == share.model and not each.turn.again]
-    with Session(engine) as session:
-        is_open = CircuitBreaker(session, name, scope=share.model).is_open()
     by_candidate = sum(reply.served_by == "candidate" for reply in replies)
+    is_open = _is_open(engine, name, share.model)
     return ModelTraffic(share.model, share.weight, len(replies), by_candidate, is_open)
 
 

@@ -1,4 +1,4 @@
-"""Sends the traffic over HTTP: one client for each worker, all on one stream of requests."""
+"""Sends the traffic over HTTP, to both routes: one client for each worker, all on one stream of requests."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Traffic:
         self._under_way = 0
         self._tripped: dict[str, tuple[Request, float]] = {}
         self.served: list[Served] = []
+        self.shadowed: list[Reply] = []
 
     def send(self) -> None:
         """Send everything. Raises DemoError when a worker does not answer, or does not hear of a trip."""
@@ -78,7 +79,9 @@ class Traffic:
                         return
                     self._ended.wait(PACE)
                     continue
-                reply = _ask(client, worker, turn)
+                reply = _ask(client, worker, turn, "/quote")
+                if not turn.again:
+                    self.shadowed.append(_ask(client, worker, turn, "/shadow-quote"))
                 if reply.served_by == "control":
                     heard.add(turn.request.model)
                 self._took(Served(turn, worker, reply))
@@ -114,10 +117,10 @@ class Traffic:
                 self._on_request()
 
 
-def _ask(client: httpx2.Client, worker: Worker, turn: Turn) -> Reply:
+def _ask(client: httpx2.Client, worker: Worker, turn: Turn, route: str) -> Reply:
     asked = asdict(turn.request) | {"at": turn.request.at.isoformat(), "number": turn.number}
     try:
-        answer = client.get("/quote", params=asked)
+        answer = client.get(route, params=asked)
         answer.raise_for_status()
         return Reply.of(answer.json())
     except httpx2.HTTPError as error:
