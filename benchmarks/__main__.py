@@ -14,7 +14,7 @@ from driftbreaker.testing import PostgresServer, postgres_server
 
 from . import boards, contention, hot, loop, propagation, relay, reporting, scale, shadow, startup, statements
 from .propagation import Delays
-from .rounds import Result, noise
+from .rounds import Result, kept, noise
 
 PARTS = ("hot", "propagation", "statements", "contention", "scale", "loop", "relay", "reporting", "shadow", "startup")
 
@@ -121,10 +121,12 @@ def show_reporting(url: str) -> None:
     engine = create_engine(url)
     show("PostgreSQL: one report beside the request", reporting.calls(engine))
     found = reporting.minute(engine)
-    print(f"\nPostgreSQL: {found.reported:,} reports in {found.seconds:.1f} s, flushed every {reporting.INTERVAL:g} s")
-    print(f"  lost: {found.reported - found.flushed}   promise 0")
-    print(f"  streak: {found.streak:,}, counted beside: {found.expected:,}   promise equal")
-    print(f"  statements, each BEGIN and COMMIT counted: {found.statements}   promise ≤ 1000")
+    print(f"\nPostgreSQL: {found.sent:,} reports in {found.seconds:.1f} s, flushed every {reporting.INTERVAL:g} s")
+    print(f"  lost: {found.lost}, by the reporter's counts and the database's   promise 0 {kept(found.lost == 0)}")
+    equal = kept(found.streak == found.expected)
+    print(f"  streak: {found.streak:,}, counted beside: {found.expected:,}   promise equal {equal}")
+    few = kept(found.statements < 1000)
+    print(f"  statements, each BEGIN and COMMIT counted: {found.statements}   promise < 1000 {few}")
     print(f"  slowest call: {found.slowest * 1000:.1f} ms; processor: {found.busy:.0%} of one core, this loop included")
     engine.dispose()
 
@@ -137,8 +139,7 @@ def show_startup() -> None:
     print("\nfrom nothing to the answer, ms")
     for each in results:
         limit = startup.promise(each.name)
-        kept = "ok" if limit is None or each.median / 1000 <= limit else "BROKEN"
-        said = "" if limit is None else f"   promise ≤ {limit} {kept}"
+        said = "" if limit is None else f"   promise ≤ {limit} {kept(each.median / 1000 <= limit)}"
         print(f"  {each.name:44} {each.median / 1000:8.1f}   {each.ratio:6.1f} times the first{said}")
 
 
@@ -146,12 +147,24 @@ def show_shadow() -> None:
     """Print what comparing costs, and how much of it is more than the caller would have run anyway."""
     rare, compared = shadow.not_sampled(), shadow.sampled()
     show("a call that is not compared", rare, "ns")
-    print(f"  added at most: {max(shadow.added(rare).values()):.2f} µs   promise ≤ {shadow.NOT_SAMPLED:g}")
+    most = max(shadow.added(rare).values())
+    print(f"  added at most: {most:.2f} µs   promise ≤ {shadow.NOT_SAMPLED:g} {kept(most <= shadow.NOT_SAMPLED)}")
     show("a call that is compared inline; reported to nobody, where nothing else is said", compared)
-    for name, cost in shadow.added(compared).items():
-        print(f"  added to both by {name:44} {cost:6.1f} µs")
-    print(f"  promise of shadow(…) ≤ {shadow.SAMPLED:g} µs; missing: {shadow.INSTALL}")
-    show("where the other runs elsewhere", shadow.elsewhere())
+    show_added("both", compared)
+    print(f"  missing: {shadow.INSTALL}")
+    elsewhere, coroutines = shadow.elsewhere(), shadow.coroutines()
+    show("where the other runs in a thread", elsewhere)
+    show_added("both", elsewhere)
+    show("coroutines", coroutines)
+    show_added("both", coroutines)
+
+
+def show_added(base: str, results: list[Result]) -> None:
+    """Print what a caller waits for beyond `base`, in microseconds, and judge what is promised of it."""
+    for name, cost in shadow.added(results).items():
+        promised = name in shadow.PROMISED
+        said = f"   promise ≤ {shadow.SAMPLED:g} {kept(cost <= shadow.SAMPLED)}" if promised else ""
+        print(f"  added to {base} by {name:44} {cost:6.1f} µs{said}")
 
 
 def show_databases(parts: tuple[str, ...]) -> None:

@@ -18,12 +18,17 @@ NOISY = 2.0
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to time: `run` does the work `times` times; `limit` is the ratio to the baseline that we promise."""
+    """Something to time: `run` does the work `times` times; `limit` is the ratio to the baseline that we promise.
+
+    `most` is how often it may run in a row, 0 for any number; `after` then clears away what that left, untimed.
+    """
 
     name: str
     run: Callable[[], object]
     limit: float | None = None
     times: int = 1
+    most: int = 0
+    after: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,7 @@ class Result:
             return ""
         if self.low > 0 and self.high / self.low > NOISY:
             return "noisy"
-        kept = self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
-        return "ok" if kept else "BROKEN"
+        return kept(self.ratio >= self.limit if self.at_least else self.ratio <= self.limit)
 
 
 def race(contenders: Sequence[Contender], *, rounds: int = 40, seconds: float = 0.01) -> list[Result]:
@@ -54,7 +58,7 @@ def race(contenders: Sequence[Contender], *, rounds: int = 40, seconds: float = 
 
     Each round gives each of them about `seconds`; the order rotates from round to round.
     """
-    repeats = {each.name: _repeats(each.run, seconds) for each in contenders}
+    repeats = {each.name: _repeats(each, seconds) for each in contenders}
     times: dict[str, list[float]] = {each.name: [] for each in contenders}
     gc.collect()
     gc.disable()
@@ -63,6 +67,7 @@ def race(contenders: Sequence[Contender], *, rounds: int = 40, seconds: float = 
             start = number % len(contenders)
             for each in (*contenders[start:], *contenders[:start]):
                 times[each.name].append(_time(each.run, repeats[each.name]) / each.times)
+                each.after()
     finally:
         gc.enable()
     return [_result(each, times[each.name], times[contenders[0].name]) for each in contenders]
@@ -75,16 +80,23 @@ def _time(run: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def _repeats(run: Callable[[], object], seconds: float) -> int:
+def _repeats(contender: Contender, seconds: float) -> int:
     for _ in range(20):  # drivers prepare a statement after a few executions, SQLAlchemy fills its caches
-        run()
-    return max(1, round(seconds / _time(run, 5)))
+        contender.run()
+    repeats = max(1, round(seconds / _time(contender.run, 5)))
+    contender.after()
+    return min(repeats, contender.most) if contender.most else repeats
 
 
 def _result(contender: Contender, mine: Sequence[float], baseline: Sequence[float]) -> Result:
     ratios = sorted(own / base for own, base in zip(mine, baseline, strict=True))
     low, _, high = statistics.quantiles(ratios, n=4)
     return Result(contender.name, statistics.median(mine) * 1e6, statistics.median(ratios), low, high, contender.limit)
+
+
+def kept(promise: bool) -> str:  # noqa: FBT001  what is judged
+    """Say whether a promise that is no ratio was kept."""
+    return "ok" if promise else "BROKEN"
 
 
 def noise(rounds: int = 40) -> float:

@@ -23,6 +23,10 @@ RARELY = 1e-9
 INSTALL = "pip install laboratory"
 # The promises, in microseconds beyond what the caller would have run anyway.
 NOT_SAMPLED, SAMPLED = 2.0, 20.0
+#: Of whom the second is promised: a call with the real reporter, and one in the mode that is the default.
+PROMISED = ("shadow(…), with a Reporter that writes", "beside='background', the default")
+#: Fewer than may wait for a thread at once: none is skipped.
+BURST = 100
 
 
 class _Nobody:
@@ -113,23 +117,34 @@ def _writing_reporter() -> Iterator[Reporter]:
 
 
 def elsewhere() -> list[Result]:
-    """What the caller waits for where the candidate runs in a thread or a task."""
+    """What the caller waits for where the candidate runs in a thread."""
     board = MemorySwitchboard()
-    with _shadow(board, beside="thread") as thread, _shadow(board, beside="background", workers=1) as background:
+    with _shadow(board, beside="thread") as thread, _shadow(board) as background:
         guarded = _shadow(board, serve="candidate", sample=RARELY)
         auto = _shadow(board, serve="auto", sample=RARELY)
-        with guarded, asyncio.Runner() as runner:
-            return race(
+        with guarded:
+            results = race(
                 [
                     Contender("both, called directly", lambda: (control(100.0), candidate(100.0))),
+                    Contender(
+                        "beside='background', the default",
+                        lambda: background(control, candidate, 100.0),
+                        most=BURST,
+                        after=background.drain,
+                    ),
                     Contender("beside='thread'", lambda: thread(control, candidate, 100.0)),
-                    Contender("beside='background', queue full", lambda: background(control, candidate, 100.0)),
                     Contender("guard, not sampled, in a thread", lambda: guarded(control, candidate, 100.0)),
                     Contender("auto, not sampled", lambda: auto(control, candidate, 100.0)),
-                    *_coroutines(runner, board),
                 ],
-                rounds=20,
             )
+    assert set(background.counts.kinds) == {"compared"}, background.counts
+    return results
+
+
+def coroutines() -> list[Result]:
+    """What is added to coroutines, which cost something themselves: both, awaited one after the other."""
+    with asyncio.Runner() as runner:
+        return race(_coroutines(runner, MemorySwitchboard()), rounds=20)
 
 
 def added(results: list[Result]) -> dict[str, float]:
@@ -142,7 +157,8 @@ def _shadow(board: MemorySwitchboard, **options: Any) -> Shadow:
 
 
 def _coroutines(runner: asyncio.Runner, board: MemorySwitchboard) -> list[Contender]:
-    rare, inline = _shadow(board, sample=RARELY), _shadow(board, beside="inline")
+    rare = _shadow(board, sample=RARELY)
+    modes = {beside: _shadow(board, beside=beside) for beside in ("background", "thread", "inline")}
 
     async def one(tokens: float) -> float:
         return control(tokens)
@@ -150,17 +166,29 @@ def _coroutines(runner: asyncio.Runner, board: MemorySwitchboard) -> list[Conten
     async def other(tokens: float) -> float:
         return candidate(tokens)
 
-    def often(call: Callable[[], Any]) -> Callable[[], object]:
+    async def both(tokens: float) -> None:
+        await one(tokens)
+        await other(tokens)
+
+    def often(call: Callable[[], Any], *drained: Shadow) -> Callable[[], object]:
         async def calls() -> None:
-            for _ in range(100):
+            for _ in range(BURST):
                 await call()
+            for each in drained:
+                await each.adrain()
 
         return lambda: runner.run(calls())
 
+    def compared(beside: str) -> Contender:
+        shadow = modes[beside]
+        run = often(lambda: shadow(one, other, 100.0), shadow)
+        return Contender(f"shadow(coroutine, …), beside={beside!r}", run, times=BURST)
+
     return [
-        Contender("a coroutine, awaited directly", often(lambda: one(100.0)), times=100),
-        Contender("shadow(coroutine, …), not sampled", often(lambda: rare(one, other, 100.0)), times=100),
-        Contender("shadow(coroutine, …), beside='inline'", often(lambda: inline(one, other, 100.0)), times=100),
+        Contender("both coroutines, awaited directly", often(lambda: both(100.0)), times=BURST),
+        Contender("the control alone", often(lambda: one(100.0)), times=BURST),
+        Contender("shadow(coroutine, …), not sampled", often(lambda: rare(one, other, 100.0)), times=BURST),
+        *map(compared, modes),
     ]
 
 

@@ -41,10 +41,20 @@ class LateReport:
 
 
 def report_late(session: Session, report: LateReport) -> None:
-    """Keep a report for the session's outermost commit. Sends nothing.
+    """Keep a report for the session's outermost commit. Sends nothing until then.
 
-    Raises NoTransactionError where the session has no transaction to keep it with and may not begin one.
+    What the host's own listeners report while that commit is under way is made at once: it is as late as can be.
+    Raises NoTransactionError where the session has no transaction to keep it with and may not begin one, or one that
+    is prepared or committed.
     """
+    if pending.is_committing(session):
+        if not session.is_active:
+            raise NoTransactionError(
+                f"{report.operation} on breaker {report.door.key} comes too late: the session's transaction takes no "
+                "more work"
+            )
+        _make(session, [report])
+        return
     if not session.in_transaction():
         if not session.autobegin:
             raise NoTransactionError(
@@ -57,21 +67,29 @@ def report_late(session: Session, report: LateReport) -> None:
 # After what `sessions` does at a commit: nothing is sent on behalf of what is half written.
 @event.listens_for(Session, "before_commit")
 def _make_reports(session: Session) -> None:
-    if session.in_nested_transaction() or not pending.queued_reports(session):
+    if session.in_nested_transaction():
         return
-    _flush(session)
+    if pending.queued_reports(session):
+        _flush(session)
+    pending.begin_commit(session)
     # Breakers in the order of their names, so that no two commits wait for each other; a breaker's reports in the
     # order of their calls.
     reports = sorted(pending.queued_reports(session), key=lambda report: report.door.key)
-    for (door, operation, generation), alike in groupby(reports, key=lambda r: (r.door, r.operation, r.generation)):
+    for _, alike in groupby(reports, key=lambda report: (report.door, report.operation, report.generation)):
         batch = list(alike)
-        with door.join(session, operation) as joined:
-            if operation == "report_drift":
-                report_drift(joined, _summed_up(batch), generation)
-            else:
-                errors = sum(report.schema_errors for report in batch)
-                report_schema_errors(joined, errors, batch[-1].details, generation)
+        _make(session, batch)
         pending.forget_reports(session, batch)
+
+
+def _make(session: Session, alike: list[LateReport]) -> None:
+    """Make reports of one operation at one door, in one generation, as one step."""
+    first = alike[0]
+    with first.door.join(session, first.operation) as joined:
+        if first.operation == "report_drift":
+            report_drift(joined, _summed_up(alike), first.generation)
+        else:
+            errors = sum(report.schema_errors for report in alike)
+            report_schema_errors(joined, errors, alike[-1].details, first.generation)
 
 
 def _summed_up(reports: Iterable[LateReport]) -> Batch:

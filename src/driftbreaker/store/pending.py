@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     Savepoints = tuple[SessionTransaction, ...]
 
 _KEY = "driftbreaker.pending"
-_logger = logging.getLogger("driftbreaker")
+#: Apart from what is pending: most sessions have nothing, and pay for nothing more than this.
+_COMMITTING = "driftbreaker.committing"
 
 
 @dataclass
@@ -52,6 +52,16 @@ def queued_reports(session: Session) -> list[Any]:
     """Return the reports that wait for the commit, in the order of their calls."""
     pending = session.info.get(_KEY)
     return [] if pending is None else [report for _, report in pending.reports]
+
+
+def begin_commit(session: Session) -> None:
+    """Note that the outermost commit is under way: no report can wait for it any more."""
+    session.info[_COMMITTING] = True
+
+
+def is_committing(session: Session) -> bool:
+    """Return whether the outermost commit is under way, or was prepared."""
+    return _COMMITTING in session.info
 
 
 def forget_reports(session: Session, done: list[Any]) -> None:
@@ -99,8 +109,7 @@ def undo(session: Session, savepoint: SessionTransaction) -> None:
 
 def end(session: Session) -> None:
     """Tell what became true with a transaction, and forget the rest."""
+    session.info.pop(_COMMITTING, None)
     pending = session.info.pop(_KEY, None)
     if pending is not None and pending.committed:
-        if pending.reports:
-            _logger.error("%d reports came too late for the commit that was under way: lost", len(pending.reports))
         emit(what for _, what in pending.events)
