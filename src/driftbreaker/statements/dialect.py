@@ -190,12 +190,14 @@ class PostgreSQL(Sql):
         )
 
     def may_write(self) -> ColumnElement[Any]:
-        return and_(
-            *(
-                func.has_table_privilege(func.to_regclass(parameter(name, String())), privilege, type_=Boolean)
-                for name, (_, privilege) in self._recovered_tables().items()
-            )
+        tables = (
+            func.has_table_privilege(func.to_regclass(parameter(name, String())), constant(privilege), type_=Boolean)
+            for name, (_, privileges) in self._recovered_tables().items()
+            for privilege in privileges
         )
+        # The history's numbers are a sequence's, which no grant of tables includes.
+        numbers = func.pg_get_serial_sequence(parameter("history_table", String()), constant("seq"))
+        return and_(*tables, func.has_sequence_privilege(numbers, constant("USAGE"), type_=Boolean))
 
     def names(self, connection: Connection) -> dict[str, str]:
         translated = connection.get_execution_options().get("schema_translate_map") or {}
@@ -205,13 +207,13 @@ class PostgreSQL(Sql):
     def _names_in(self, schema: str | None) -> dict[str, str]:
         return {name: quoted_name(schema, table.name) for name, (table, _) in self._recovered_tables().items()}
 
-    def _recovered_tables(self) -> dict[str, tuple[Table, str]]:
+    def _recovered_tables(self) -> dict[str, tuple[Table, tuple[str, ...]]]:
         t = self.tables
         return {
-            "breakers_table": (t.breakers, "UPDATE"),
-            "incidents_table": (t.incidents, "UPDATE"),
-            "outbox_table": (t.outbox, "UPDATE"),
-            "history_table": (t.history, "INSERT"),
+            "breakers_table": (t.breakers, ("SELECT", "UPDATE")),
+            "incidents_table": (t.incidents, ("SELECT", "UPDATE")),
+            "outbox_table": (t.outbox, ("SELECT", "UPDATE")),
+            "history_table": (t.history, ("SELECT", "INSERT")),
         }
 
     def reads_first(self, connection: Connection) -> bool:
