@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from driftbreaker.testing import ManualClock
@@ -39,34 +42,93 @@ def test_healthy_report_is_one_statement(world: World) -> None:
         assert cost(world, lambda: breaker.report_drift(GOOD)) == 1
 
 
-def test_bad_report_costs(world: World) -> None:
-    first, counted, ignored = {"postgresql": (3, 1, 1), "sqlite": (3, 2, 1)}[world.dialect]
-    with world.committed() as breaker:
-        assert cost(world, lambda: breaker.report_drift(BAD)) == first
-    with world.committed() as breaker:
-        assert cost(world, lambda: breaker.report_drift(BAD)) == counted
-        trip_cost = cost(world, lambda: breaker.report_drift(BAD))
-    assert trip_cost == {"postgresql": 2, "sqlite": 5}[world.dialect], "inside a transaction SQLite need not look first"
-    with world.committed() as breaker:
-        assert cost(world, lambda: breaker.report_drift(BAD)) == ignored
+PAGE = Path(__file__).parents[2] / "docs" / "transactions.md"
+ROW = re.compile(r"\| (?P<call>[^|]+) \| (?P<most>\d+)(?: \(SQLite (?P<sqlite>\d+)\))? \| [^|]+ \|")
 
 
-def test_trip_from_closed_is_two_statements_or_six(world: World) -> None:
-    with world.committed() as breaker:
-        breaker.report_drift(BAD)
-        breaker.report_drift(BAD)
-    with world.committed() as breaker:
-        assert cost(world, lambda: breaker.report_drift(BAD)) == {"postgresql": 2, "sqlite": 6}[world.dialect]
+def said(dialect: str) -> dict[str, int]:
+    """What the page on transactions says that each call costs."""
+    rows = filter(None, map(ROW.fullmatch, PAGE.read_text().splitlines()))
+    return {row["call"]: int((row["sqlite"] if dialect == "sqlite" else None) or row["most"]) for row in rows}
 
 
-def test_schema_error_costs(world: World) -> None:
+def bad(breaker: Any) -> Any:
+    return breaker.report_drift(BAD)
+
+
+def good(breaker: Any) -> Any:
+    return breaker.report_drift(GOOD)
+
+
+def schema_error(breaker: Any) -> Any:
+    return breaker.report_schema_error()
+
+
+#: Each row of the page: what happened before, in transactions of its own, and what is called then.
+CALLS: dict[str, tuple[list[Any], Any]] = {
+    "`is_disabled()`, `is_open()`, `get_state()`": ([trip], lambda breaker: breaker.is_disabled()),
+    "`is_disabled()` on an expired breaker": ([trip, "expire"], lambda breaker: breaker.is_disabled()),
+    "`report_drift`, not bad, no streak": ([bad, good], good),
+    "`report_drift`, not bad, clears a streak": ([bad], good),
+    "`report_drift`, bad": ([bad, good], bad),
+    "`report_drift`, bad, the first ever": ([], bad),
+    "`report_drift` that trips": ([bad, bad], bad),
+    "`report_drift` on an open breaker": ([trip], bad),
+    "`report_schema_error`": ([schema_error], schema_error),
+    "`report_schema_error`, the first ever": ([], schema_error),
+    "`report_schema_error` on an open breaker": ([trip], schema_error),
+}
+
+
+@pytest.mark.parametrize("row", CALLS)
+def test_each_call_costs_what_the_page_says(world: World, row: str) -> None:
+    clock = ManualClock()
+    before, call = CALLS[row]
+    for step in before:
+        if step == "expire":
+            clock.advance(timedelta(hours=24))
+            continue
+        with world.committed(clock=clock) as breaker:
+            step(breaker)
+    with world.committed(clock=clock) as breaker:
+        assert cost(world, lambda: call(breaker)) == said(world.dialect)[row]
+
+
+def test_the_page_is_read(world: World) -> None:
+    assert said(world.dialect).keys() == CALLS.keys()
+
+
+def test_every_read_is_one_statement(world: World) -> None:
     with world.committed() as breaker:
-        breaker.report_schema_error()
-    with world.committed() as breaker:
-        assert cost(world, breaker.report_schema_error) == {"postgresql": 2, "sqlite": 3}[world.dialect]
         trip(breaker)
-    with world.committed() as breaker:
-        assert cost(world, breaker.report_schema_error) == {"postgresql": 2, "sqlite": 1}[world.dialect]
+        for read in (breaker.is_open, breaker.is_closed, breaker.get_state, breaker.get_incidents, breaker.get_history):
+            assert cost(world, read) == 1
+
+
+def test_changes_by_hand_cost_one_to_ten_statements(world: World) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    changes = [
+        lambda breaker: breaker.enable("nothing to do", actor="alice"),
+        lambda breaker: breaker.disable("off", actor="alice"),
+        lambda breaker: breaker.disable("for another reason", actor="bob"),
+        lambda breaker: breaker.hold("until then", actor="carol", until=until),
+        lambda breaker: breaker.force_on("on", actor="dave", until=until),
+        lambda breaker: breaker.disable("off again", actor="alice"),
+        lambda breaker: breaker.reset("on again", actor="alice"),
+    ]
+    costs = []
+    for change in changes:
+        with world.committed() as breaker:
+            costs.append(cost(world, lambda change=change, breaker=breaker: change(breaker)))
+    assert min(costs) == 1
+    assert max(costs) <= 10
+
+
+def test_inside_a_transaction_sqlite_need_not_look_first(sqlite_world: World) -> None:
+    with sqlite_world.committed() as breaker:
+        bad(breaker)
+        bad(breaker)
+        assert cost(sqlite_world, lambda: bad(breaker)) == said("sqlite")["`report_drift` that trips"] - 1
 
 
 def test_check_works_in_a_read_only_transaction(postgres_world: World) -> None:
