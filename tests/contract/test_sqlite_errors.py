@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from driftbreaker import BreakerSettings, Event, HalfWrittenError, listen
-from tests.contract.test_database_errors import WRITERS, note_of
+from driftbreaker import AsyncCircuitBreaker, BreakerSettings, Event, HalfWrittenError, Incident, listen
+from tests.contract.test_database_errors import OWN_MODE, WRITERS, note_of
 from tests.support.worlds import World
 
 AT_ONCE = BreakerSettings(failure_threshold=1)
@@ -208,3 +212,31 @@ def test_a_database_that_is_read_only_is_checked_and_refuses_reports(counted: Wo
         session.commit()
         session.execute(text("PRAGMA query_only = OFF"))
     assert counted.everything() == before
+
+
+@pytest.mark.skipif(not OWN_MODE, reason="sqlite3 has had the mode since Python 3.12")
+def test_the_transactions_that_newer_drivers_open_themselves_are_joined(sqlite_world: World) -> None:
+    strict = World(sqlite_world.driver, sqlite_world.url, sqlite_world.outside, connect_args={"autocommit": False})
+    for end, incidents in (("rollback", 0), ("commit", 1)):
+        with strict.session() as session:
+            assert strict.breaker(session, settings=AT_ONCE).report_drift(0.5) is not None
+            assert strict.count("incidents") == 0
+            getattr(session, end)()
+        assert strict.count("incidents") == incidents
+    strict.close()
+
+
+def test_a_connection_that_answers_only_its_own_thread_is_reported_through(sqlite_database: Path) -> None:
+    """As aiosqlite makes them where the host makes its connections itself."""
+
+    async def connect() -> aiosqlite.Connection:
+        return await aiosqlite.connect(sqlite_database)
+
+    async def report() -> Incident | None:
+        engine = create_async_engine("sqlite+aiosqlite://", async_creator=connect)
+        async with AsyncSession(engine) as session, session.begin():
+            incident = await AsyncCircuitBreaker(session, "pricing", settings=AT_ONCE).report_drift(0.5)
+        await engine.dispose()
+        return incident
+
+    assert asyncio.run(report()) is not None

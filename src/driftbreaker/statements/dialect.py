@@ -292,8 +292,19 @@ class SQLite(Sql):
         return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
 
     def autocommits(self, connection: Connection) -> bool:
-        driver = connection.connection.driver_connection
-        return driver.isolation_level is None and not driver.in_transaction  # type: ignore[union-attr]
+        driver: Any = connection.connection.driver_connection
+        return not driver.in_transaction and (driver.isolation_level is None or _commits_itself(driver))
+
+
+def _commits_itself(driver: Any) -> bool:
+    """Return whether sqlite3 was asked for ``autocommit=True``, which Python knows from 3.12 on.
+
+    aiosqlite keeps the connection that was asked to itself.
+    """
+    try:
+        return getattr(getattr(driver, "_conn", driver), "autocommit", None) is True
+    except Exception:  # noqa: BLE001  whatever its class: made in another thread, it does not say, and is trusted
+        return False
 
 
 def quoted_name(schema: str | None, name: str) -> str:

@@ -128,5 +128,5 @@ def _need_transaction(sql: Sql, connection: Connection, operation: str, key: Key
     if sql.autocommits(connection):
         raise NoTransactionError(
             f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
-            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
+            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT' and a driver without autocommit=True"
         )
