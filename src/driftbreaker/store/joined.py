@@ -57,8 +57,11 @@ class Door:
             joined = Joined(session, connection, sql, self)
             yield joined
         except SQLAlchemyError as error:
-            note = note_on(error, operation, self.key, self.tables, dialect)
-            if joined is not None and joined.wrote and not sql.aborts_on_error:
+            gone = joined is not None and joined.is_gone()
+            note = note_on(error, operation, self.key, self.tables, dialect, gone=gone)
+            if gone:
+                pending.refuse_commit(session, note, gone=True)
+            elif joined is not None and joined.wrote and not sql.aborts_on_error:
                 note += " What this call had already written must not be committed: roll the transaction back."
                 pending.refuse_commit(session, note)
             error.add_note(note)
@@ -93,6 +96,7 @@ class Joined(Look):
         self.settings = door.settings
         self.owns_settings = door.owns_settings
         self._notify = door.notify
+        self._met_transaction = sql.in_transaction(connection)
         self.wrote = False
 
     def write(self, statement: Executable, **values: Any) -> CursorResult[Any]:
@@ -117,6 +121,15 @@ class Joined(Look):
     def autocommits(self) -> bool:
         """Return whether there is no transaction to join."""
         return self.sql.autocommits(self._connection)
+
+    def is_gone(self) -> bool:
+        """Return whether the database has rolled back the whole transaction, which held something.
+
+        So SQLite does for a full disk, a write that is interrupted, or a trigger that says so, and goes on after it as
+        if nothing had been.
+        """
+        held = (self._met_transaction or self.wrote) and not self._connection.invalidated
+        return held and not self.sql.in_transaction(self._connection)
 
     def tell(self, kind: Change | str, **facts: Any) -> None:
         """Tell the listeners, once the caller's transaction has committed."""
