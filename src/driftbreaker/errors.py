@@ -61,7 +61,7 @@ class ContendedError(DriftbreakerError, RuntimeError):
 
 
 class HalfWrittenError(DriftbreakerError, RuntimeError):
-    """A breaker's write failed midway in this transaction, which must be rolled back."""
+    """A breaker's write failed midway in this transaction, or undid all of it: it must be rolled back."""
 
 
 class CannotTellError(DriftbreakerError, RuntimeError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +28,7 @@ from tests.contract.test_transactions import Base, Order
 from tests.support.worlds import TABLES, World
 
 AHEAD = datetime.now(UTC) + timedelta(hours=1)
+OWN_MODE = sys.version_info >= (3, 12)
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "is_disabled": lambda b: b.is_disabled(),
@@ -186,11 +189,25 @@ def expired(world: World) -> World:
     return world
 
 
-@pytest.fixture
-def autocommit(expired: World) -> Iterator[Any]:
-    bind = expired.engine.execution_options(isolation_level="AUTOCOMMIT")
+class ItsOwn(sqlite3.Connection):
+    """What ``sqlite3.connect(autocommit=True)`` gives from Python 3.12 on, as far as one can ask it."""
+
+    autocommit = True
+
+
+@pytest.fixture(params=["SQLAlchemy's", "the driver's"])
+def autocommit(request: pytest.FixtureRequest, expired: World) -> Iterator[Any]:
+    """A session without a transaction: both ways there are to get one."""
+    if request.param == "SQLAlchemy's":
+        bind = expired.engine.execution_options(isolation_level="AUTOCOMMIT")
+    elif expired.driver == "asyncpg":
+        pytest.skip("it has no such mode")
+    else:
+        options = {"factory": ItsOwn} if expired.dialect == "sqlite" and not OWN_MODE else {"autocommit": True}
+        bind = (create_async_engine if expired.is_async else create_engine)(expired.url, connect_args=options)
     with expired.session(bind=bind) as session:
         yield session
+    expired.call(bind.dispose)
 
 
 @pytest.mark.parametrize("operation", WRITERS)
@@ -201,7 +218,7 @@ def test_a_writer_in_autocommit_is_refused_and_writes_nothing(expired: World, au
             WRITERS[operation](expired.breaker(autocommit, name))
         assert str(caught.value) == (
             f"{operation} on breaker {name!r} needs a transaction to join, but the session's connection is in "
-            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
+            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT' and a driver without autocommit=True"
         )
     autocommit.commit()
     assert expired.everything() == before

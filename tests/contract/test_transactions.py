@@ -10,6 +10,7 @@ from sqlalchemy import String, create_engine, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from driftbreaker import CircuitBreaker
+from tests.contract.steps import changes
 from tests.support.worlds import TABLES, World, sync
 
 
@@ -137,6 +138,20 @@ def test_pending_objects_that_cannot_be_flushed_do_not_disturb(orders: World) ->
         assert orders.breaker(session).is_disabled() is False
         assert trip(orders.breaker(session))
         session.rollback()
+
+
+@pytest.mark.parametrize("option", [{"stream_results": True}, {"yield_per": 100}], ids=list)
+def test_a_session_that_streams_what_it_reads_reports_like_any_other(world: World, option: dict[str, Any]) -> None:
+    with world.session() as session:
+        every_operation(world.breaker(session, "plain"))
+        session.commit()
+        session.connection(execution_options=option)
+        every_operation(world.breaker(session, "streaming"))
+        options = sync(session).connection().get_execution_options()
+        assert options == option, "the caller's own reading is left as it was"
+        session.commit()
+    assert changes(world, "streaming") == changes(world, "plain")
+    assert "trip" in changes(world, "streaming")
 
 
 def test_inside_session_begin(world: World) -> None:

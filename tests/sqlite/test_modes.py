@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from tests.contract.steps import BAD, trip
 
-from driftbreaker import BreakerSettings, CircuitBreaker
+from driftbreaker import BreakerSettings, CircuitBreaker, HalfWrittenError, NoTransactionError
 
 
 @pytest.fixture(params=["default", "real BEGIN"])
@@ -83,6 +83,47 @@ def test_a_report_waits_for_another_writer_instead_of_failing_at_once(engine: En
         incident = CircuitBreaker(session, "pricing").report_drift(BAD)
         assert incident is not None, "the very same transaction went on"
         session.commit()
+
+
+def interrupted_report(session: Session) -> str:
+    """What the error says of a report whose statements take too long for somebody."""
+    driver: Any = session.connection().connection.driver_connection
+    driver.set_progress_handler(lambda: 1, 1)
+    with pytest.raises(OperationalError, match="interrupted") as caught:
+        CircuitBreaker(session, "pricing").report_drift(BAD)
+    driver.set_progress_handler(None, 1)
+    (note,) = caught.value.__notes__
+    return str(note)
+
+
+def test_what_an_interrupted_report_takes_with_it_is_not_committed_without_it(engine: Engine) -> None:
+    with Session(engine) as session:
+        CircuitBreaker(session, "before").report_drift(BAD)
+        assert "rolled the whole transaction back" in interrupted_report(session)
+        with pytest.raises(HalfWrittenError):
+            session.commit()
+        session.rollback()
+        CircuitBreaker(session, "after").report_drift(BAD)
+        session.commit()
+    assert outside(engine, "SELECT name FROM driftbreaker_breakers") == [("after",)]
+
+
+def test_after_a_real_begin_is_undone_nothing_is_done_without_one(engine: Engine, begin: str) -> None:
+    """The default driver begins again by itself; whoever begins by hand would commit each statement from here on."""
+    with Session(engine) as session:
+        CircuitBreaker(session, "before").report_drift(BAD)  # what is prepared is not interrupted before it runs
+        session.rollback()
+        note = interrupted_report(session)
+        if begin == "default":
+            assert "still usable" in note
+            session.commit()
+        else:
+            assert "rolled the whole transaction back" in note
+            with pytest.raises(NoTransactionError):
+                CircuitBreaker(session, "after").report_drift(BAD)
+            with pytest.raises(HalfWrittenError):
+                session.commit()
+    assert outside(engine, "SELECT name FROM driftbreaker_breakers") == []
 
 
 def test_checks_do_not_wait_for_a_writer(engine: Engine) -> None:

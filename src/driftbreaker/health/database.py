@@ -49,7 +49,7 @@ def check_transactions(engine: Engine, tables: Tables | None = None) -> Finding:
             return failed(
                 "transactions",
                 "the engine is in AUTOCOMMIT: whatever writes raises NoTransactionError",
-                "Give the breaker a session of an engine without isolation_level='AUTOCOMMIT'",
+                "Give the breaker a session of an engine without isolation_level='AUTOCOMMIT' or autocommit=True",
             )
         found = asked.transactions(session, tables)
     return ok("transactions", "a report commits with its caller") if found is None else _judged(found)

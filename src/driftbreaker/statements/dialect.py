@@ -141,6 +141,10 @@ class Sql(ABC):
     def autocommits(self, connection: Connection) -> bool:
         """Return whether the driver would commit each statement by itself."""
 
+    @abstractmethod
+    def in_transaction(self, connection: Connection) -> bool:
+        """Return whether the database holds a transaction, rather than having none yet or having ended it itself."""
+
 
 class PostgreSQL(Sql):
     """PostgreSQL, at READ COMMITTED for reference."""
@@ -223,6 +227,10 @@ class PostgreSQL(Sql):
     def autocommits(self, connection: Connection) -> bool:
         return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
 
+    def in_transaction(self, connection: Connection) -> bool:
+        """Always: an error aborts it, but leaves its end to the caller."""
+        return True
+
 
 class SQLite(Sql):
     """SQLite 3.35 or newer, in its default journal as well as in WAL.
@@ -291,11 +299,30 @@ class SQLite(Sql):
 
     def reads_first(self, connection: Connection) -> bool:
         """Only outside a transaction: inside one, reading first would pin a snapshot that a write cannot leave."""
-        return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
+        return not self.in_transaction(connection)
 
     def autocommits(self, connection: Connection) -> bool:
-        driver = connection.connection.driver_connection
-        return driver.isolation_level is None and not driver.in_transaction  # type: ignore[union-attr]
+        driver: Any = connection.connection.driver_connection
+        return not self.in_transaction(connection) and (driver.isolation_level is None or _commits_itself(driver))
+
+    def in_transaction(self, connection: Connection) -> bool:
+        """Not before the first write, where the driver sends BEGIN; not after an error that rolled back the whole."""
+        driver: Any = connection.connection.driver_connection
+        try:
+            return bool(driver.in_transaction)
+        except Exception:  # noqa: BLE001  of whatever class: it is closed, and whatever is sent says so in SQLAlchemy's
+            return True
+
+
+def _commits_itself(driver: Any) -> bool:
+    """Return whether sqlite3 was asked for ``autocommit=True``, which Python knows from 3.12 on.
+
+    aiosqlite keeps the connection that was asked to itself.
+    """
+    try:
+        return getattr(getattr(driver, "_conn", driver), "autocommit", None) is True
+    except Exception:  # noqa: BLE001  whatever its class: made in another thread, it does not say, and is trusted
+        return False
 
 
 def quoted_name(schema: str | None, name: str) -> str:

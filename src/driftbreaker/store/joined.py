@@ -57,8 +57,11 @@ class Door:
             joined = Joined(session, connection, sql, self)
             yield joined
         except SQLAlchemyError as error:
-            note = note_on(error, operation, self.key, self.tables, dialect)
-            if joined is not None and joined.wrote and not sql.aborts_on_error:
+            gone = joined is not None and joined.is_gone()
+            note = note_on(error, operation, self.key, self.tables, dialect, gone=gone)
+            if gone:
+                pending.refuse_commit(session, note, gone=True)
+            elif joined is not None and joined.wrote and not sql.aborts_on_error:
                 note += " What this call had already written must not be committed: roll the transaction back."
                 pending.refuse_commit(session, note)
             error.add_note(note)
@@ -93,6 +96,7 @@ class Joined(Look):
         self.settings = door.settings
         self.owns_settings = door.owns_settings
         self._notify = door.notify
+        self._met_transaction = sql.in_transaction(connection)
         self.wrote = False
 
     def write(self, statement: Executable, **values: Any) -> CursorResult[Any]:
@@ -118,6 +122,15 @@ class Joined(Look):
         """Return whether there is no transaction to join."""
         return self.sql.autocommits(self._connection)
 
+    def is_gone(self) -> bool:
+        """Return whether the database has rolled back the whole transaction, which held something.
+
+        So SQLite does for a full disk, a write that is interrupted, or a trigger that says so, and goes on after it as
+        if nothing had been.
+        """
+        held = (self._met_transaction or self.wrote) and not self._connection.invalidated
+        return held and not self.sql.in_transaction(self._connection)
+
     def tell(self, kind: Change | str, **facts: Any) -> None:
         """Tell the listeners, once the caller's transaction has committed."""
         event = Event(kind=str(kind), name=self.key.name, scope=self.key.scope, facts=facts)
@@ -128,5 +141,5 @@ def _need_transaction(sql: Sql, connection: Connection, operation: str, key: Key
     if sql.autocommits(connection):
         raise NoTransactionError(
             f"{operation} on breaker {key} needs a transaction to join, but the session's connection is in "
-            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT'"
+            "AUTOCOMMIT: use a session without isolation_level='AUTOCOMMIT' and a driver without autocommit=True"
         )

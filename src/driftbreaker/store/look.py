@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.util import immutabledict
 
 from ..checks import check_instant
 from ..clock import Clock
 from ..model import Key
 from ..statements import Sql, sql_for
 from ..tables import Tables
+
+# A session that streams what it reads has every statement of its connection declare a cursor on the server, and no
+# statement that writes may. An immutable one is taken as it is, where a dictionary would be copied each time.
+_NO_STREAM: immutabledict[str, Any] = immutabledict({"stream_results": False, "yield_per": None})
 
 
 class Look:
@@ -32,7 +37,8 @@ class Look:
 
     def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
         """Run one statement; each value binds the parameter of its name, the breaker's key and the time are given."""
-        return self._connection.execute(statement, {**self._always, **_named(values)})
+        bound = {**self._always, **_named(values)}
+        return self._connection.execute(statement, bound, execution_options=_NO_STREAM)
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:

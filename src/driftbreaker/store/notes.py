@@ -9,12 +9,16 @@ from ..tables import Tables, default_tables
 
 _RETRYABLE = {"40001", "40P01"}
 _MISSING = {"42P01", "3F000"}
+_GONE = "The database has rolled the whole transaction back, with all that was written before: roll back, then retry."
 _NO_CONNECTION = "The session could not give a connection: nothing was sent."
 
 
-def note_on(error: SQLAlchemyError, operation: str, key: Key, tables: Tables, dialect: str | None) -> str:
-    """Say what failed, on which breaker, whether the transaction is still usable, and what to do."""
-    return f"driftbreaker: {operation} on breaker {key} failed. {_advice(error, tables, dialect)}"
+def note_on(
+    error: SQLAlchemyError, operation: str, key: Key, tables: Tables, dialect: str | None, *, gone: bool
+) -> str:
+    """Say what failed, on which breaker, whether the transaction is still usable (or `gone`), and what to do."""
+    advice = _GONE if gone else _advice(error, tables, dialect)
+    return f"driftbreaker: {operation} on breaker {key} failed. {advice}"
 
 
 def _advice(error: SQLAlchemyError, tables: Tables, dialect: str | None) -> str:

@@ -38,9 +38,12 @@ def tell_after_commit(session: Session, what: Event) -> None:
     _pending(session).events.append((_savepoints(session), what))
 
 
-def refuse_commit(session: Session, why: str) -> None:
-    """Make the session's next commit fail: part of a transition is written, and its rest could not be."""
-    _pending(session).broken.append((_savepoints(session), why))
+def refuse_commit(session: Session, why: str, *, gone: bool = False) -> None:
+    """Make the session's next commit fail: part of what it is to commit is missing.
+
+    Half a transition can be undone with a savepoint. Where the whole transaction is `gone`, so are its savepoints.
+    """
+    _pending(session).broken.append(((), why) if gone else (_savepoints(session), why))
 
 
 def queue_report(session: Session, report: Any) -> None:
