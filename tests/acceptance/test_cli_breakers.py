@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tests.support.terminal import Place, cli
 
 from driftbreaker import BreakerSettings, BreakerState, CircuitBreaker, HistoryEntry
+from driftbreaker.tables import default_tables
 
 EVIL = "red \x1b[31m \x07 \u202e text\nsecond line '\"; DROP"
 WHY = ("--reason", "because", "--by", "alice")
@@ -218,7 +219,7 @@ def test_holding_keeps_the_incident_and_outlives_the_time_to_live(place: Place) 
     report(place, 0.5, 0.9, 0.6)
     before = state(place)
     done = run(place, "hold", "pricing", "--until", "enabled", *WHY)
-    assert "Until somebody enables it, held by alice: because." in done.stdout
+    assert "Until somebody enables it. Held by alice: because." in done.stdout
     after = state(place)
     assert (after.incident_id, after.held_by, after.disabled_until) == (before.incident_id, "alice", None)
 
@@ -269,6 +270,25 @@ def test_forcing_on_wants_an_end_and_the_name_twice(place: Place) -> None:
     assert state(place).forced_until is not None
     report(place, 0.9, 0.9, 0.9, 0.9)
     assert not state(place).is_open
+
+
+def test_who_forced_it_on_and_why_is_said(place: Place) -> None:
+    report(place, 0.5)
+    options = ("--by", "eve", "--reason", "demo day", "--for", "1h", "--confirm", "pricing")
+    assert shown(place, "force-on", "pricing", *options)["changed"] is True
+    for command in (("show", "pricing"), ("list",)):
+        assert "(in 1 h), by eve: demo day. Reports count and never trip." in run(place, *command).stdout
+    (document,) = shown(place, "show", "pricing")["breakers"]
+    assert (document["forced_by"], document["forced_reason"], document["held_reason"]) == ("eve", "demo day", None)
+    run(place, "reset", "pricing", *WHY, "-y")
+    (document,) = shown(place, "list")["breakers"]
+    assert (document["forced_until"], document["forced_by"], document["forced_reason"]) == (None, None, None)
+
+
+def test_why_it_is_held_is_there_for_programs(place: Place) -> None:
+    place.disable("pricing")
+    run(place, "hold", "pricing", "--until", "enabled", *WHY)
+    assert shown(place, "list")["breakers"][0]["held_reason"] == "because"
 
 
 @pytest.mark.parametrize(
