@@ -202,6 +202,8 @@ def _change(
         changed, before, after = _done(database, name, scope, do, seen, new=may_be_new, yes=yes, keeps=not dry_run)
     _show(after, changed=changed, dry_run=dry_run, as_json=as_json)
     _tell(before, after, unchanged, changed=changed)
+    if not dry_run and not as_json:
+        _suggest(after)
 
 
 def _look(database: Database, name: str, scope: str) -> Overview:
@@ -275,3 +277,9 @@ def _tell(before: Overview, after: Overview, unchanged: str, *, changed: bool) -
         tell("It was on already; it is off because the whole is.")
     else:
         tell(unchanged)
+
+
+def _suggest(after: Overview) -> None:
+    from driftbreaker.cli.breakers.advice import suggest
+
+    suggest(after)
