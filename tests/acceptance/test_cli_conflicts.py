@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
-from tests.support.terminal import Place, cli
+from tests.support.alertmanagers import eventually
+from tests.support.terminal import Place, cli, process
 from tests.support.tty import Tty
 
 from driftbreaker import BreakerSettings, BreakerState, CircuitBreaker, store
@@ -180,6 +182,24 @@ def test_a_later_end_is_nobodys_conflict(place: Place) -> None:
     assert "In place of dave's hold until " in run(place, "disable", "pricing", by="erin").stderr
     assert "In place of erin's stop until somebody enables it: erin says so" in run(place, "disable", "pricing").stderr
     assert "In place" not in run(place, "hold", "pricing", "--until", "enabled", by="frank").stderr, "no end changed"
+
+
+def test_what_somebody_decides_while_this_one_waits_for_the_row_counts(postgres_url: str) -> None:
+    place = Place(postgres_url, create_engine(postgres_url))
+    trip(place)
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with Session(place.engine) as first:
+        CircuitBreaker(first, "pricing").hold("wait for finance", actor="carol", until=None)
+        second = process("hold", "pricing", "--for", "1h", "--reason", "y", "--by", "dave", "--db", postgres_url)
+        with place.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
+            eventually(lambda: beside.execute(waiting).scalar_one() == 1, "the second one waits for the row")
+        first.commit()
+    _, said = second.communicate(timeout=60)
+    assert (second.returncode, state(place).held_by) == (5, "carol")
+    assert "carol holds it until somebody enables it: wait for finance" in said
+    place.engine.dispose()
 
 
 def test_ones_own_end_may_be_moved(place: Place) -> None:
