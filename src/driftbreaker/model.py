@@ -112,6 +112,9 @@ class BreakerState:
 
     For a scoped breaker that is closed while its whole (scope ``''``) is open, the opening's fields are those of
     the whole and `open_scope` is ``''``; the counts are always its own.
+
+    `recovers_at` is when it closes by itself. None while it is open: a person must enable it, also where an end was
+    given (`disabled_until`) and its settings say that no end closes it.
     """
 
     name: str
@@ -127,10 +130,13 @@ class BreakerState:
     last_failure_at: datetime | None = None
     disabled_until: datetime | None = None
     disabled_by: str | None = None
+    recovers_at: datetime | None = None
     held_until: datetime | None = None
     held_by: str | None = None
     held_reason: str | None = None
     forced_until: datetime | None = None
+    forced_by: str | None = None
+    forced_reason: str | None = None
     trip_count: int = 0
     generation: int = 0
     version: int = 0

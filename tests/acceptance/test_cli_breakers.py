@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tests.support.terminal import Place, cli
 
 from driftbreaker import BreakerSettings, BreakerState, CircuitBreaker, HistoryEntry
+from driftbreaker.tables import default_tables
 
 EVIL = "red \x1b[31m \x07 \u202e text\nsecond line '\"; DROP"
 WHY = ("--reason", "because", "--by", "alice")
@@ -60,10 +61,36 @@ def test_the_list_leads_with_what_traffic_does(place: Place) -> None:
     assert lines[3:] == ["● V2 ON  search", "   1 of 3 bad scores in a row"]
 
 
+def test_a_reason_of_any_length_leaves_room_for_the_others(place: Place) -> None:
+    place.disable("pricing", "long " * 800)
+    run(place, "hold", "pricing", "--until", "enabled", "--by", "bob", "--reason", "longer " * 500)
+    report(place, 0.9, name="search")
+    options = ("--for", "1h", "--confirm", "search", "--by", "eve", "--reason", "longest " * 500)
+    run(place, "force-on", "search", *options)
+    said = run(place, "list").stdout
+    assert max(map(len, said.splitlines())) < 400
+    assert said.count("…") == 3
+    whole = run(place, "show", "pricing").stdout
+    assert ("long " * 800).strip() in whole
+    assert ("longer " * 500).strip() in whole
+    assert shown(place, "list")["breakers"][0]["reason"] == "long " * 800, "programs get it whole"
+
+
+def test_one_is_not_many(place: Place) -> None:
+    with Session(place.engine) as session, session.begin():
+        breaker = CircuitBreaker(session, "pricing", settings=BreakerSettings())
+        breaker.report_drift(0.9)
+        breaker.report_schema_error()
+    assert "1 of 3 bad scores in a row, 1 schema error within" in run(place, "list").stdout
+    with place.engine.begin() as connection:
+        connection.execute(default_tables().breakers.update().values(settings=None))
+    assert "   1 bad score in a row, " in run(place, "list").stdout
+
+
 def test_only_what_is_off(place: Place) -> None:
     report(place, 0.5, name="search")
     done = run(place, "list", "--off")
-    assert (done.stdout, done.stderr) == ("", "Nothing is off.\n")
+    assert (done.stdout, done.stderr.startswith("Nothing is off. ")) == ("", True)
     place.disable("pricing")
     assert [row["name"] for row in shown(place, "list", "--off")["breakers"]] == ["pricing"]
 
@@ -121,7 +148,6 @@ def test_showing_one_says_everything_and_what_to_type_next(place: Place) -> None
     ):
         assert part in done.stdout, part
     assert "driftbreaker incident ack pricing" in done.stderr
-    assert "driftbreaker hold pricing --until 09:00" in done.stderr
     (document,) = shown(place, "show", "pricing")["breakers"]
     assert document["incident"]["notes"][0]["body"] == "the cache?"
     assert document["settings"]["failure_threshold"] == 3
@@ -218,7 +244,7 @@ def test_holding_keeps_the_incident_and_outlives_the_time_to_live(place: Place) 
     report(place, 0.5, 0.9, 0.6)
     before = state(place)
     done = run(place, "hold", "pricing", "--until", "enabled", *WHY)
-    assert "Until somebody enables it, held by alice: because." in done.stdout
+    assert "Until somebody enables it. Held by alice: because." in done.stdout
     after = state(place)
     assert (after.incident_id, after.held_by, after.disabled_until) == (before.incident_id, "alice", None)
 
@@ -253,10 +279,16 @@ def test_on_already_is_no_change(place: Place) -> None:
     assert "It was on already." in run(place, "enable", "pricing", *WHY, "-y").stderr
 
 
-def test_reset_forgets_what_was_counted(place: Place) -> None:
+def test_reset_forgets_what_was_counted_and_says_whether_there_was_anything(place: Place) -> None:
     report(place, 0.5, 0.5)
-    run(place, "reset", "pricing", *WHY, "-y")
+    assert shown(place, "reset", "pricing", *WHY, "-y")["changed"] is True
     assert state(place).consecutive_failures == 0
+    assert shown(place, "reset", "pricing", *WHY, "-y")["changed"] is False
+    assert "It is on, and nothing was counted." in run(place, "reset", "pricing", *WHY, "-y").stderr
+    assert [entry.change for entry in changes(place)] == ["reset"]
+    place.disable("pricing")
+    assert shown(place, "reset", "pricing", *WHY, "-y")["changed"] is True
+    assert not state(place).is_open
 
 
 def test_forcing_on_wants_an_end_and_the_name_twice(place: Place) -> None:
@@ -269,6 +301,25 @@ def test_forcing_on_wants_an_end_and_the_name_twice(place: Place) -> None:
     assert state(place).forced_until is not None
     report(place, 0.9, 0.9, 0.9, 0.9)
     assert not state(place).is_open
+
+
+def test_who_forced_it_on_and_why_is_said(place: Place) -> None:
+    report(place, 0.5)
+    options = ("--by", "eve", "--reason", "demo day", "--for", "1h", "--confirm", "pricing")
+    assert shown(place, "force-on", "pricing", *options)["changed"] is True
+    for command in (("show", "pricing"), ("list",)):
+        assert "(in 1 h), by eve: demo day. Reports count and never trip." in run(place, *command).stdout
+    (document,) = shown(place, "show", "pricing")["breakers"]
+    assert (document["forced_by"], document["forced_reason"], document["held_reason"]) == ("eve", "demo day", None)
+    run(place, "reset", "pricing", *WHY, "-y")
+    (document,) = shown(place, "list")["breakers"]
+    assert (document["forced_until"], document["forced_by"], document["forced_reason"]) == (None, None, None)
+
+
+def test_why_it_is_held_is_there_for_programs(place: Place) -> None:
+    place.disable("pricing")
+    run(place, "hold", "pricing", "--until", "enabled", *WHY)
+    assert shown(place, "list")["breakers"][0]["held_reason"] == "because"
 
 
 @pytest.mark.parametrize(

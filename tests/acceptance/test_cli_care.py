@@ -125,7 +125,7 @@ def test_a_doctor_at_a_healthy_place(place: Place, receiver: Receiver, tmp_path:
     options = ("--alertmanager", receiver.url, "--incident-dir", str(tmp_path), "--strict")
     done = cli("doctor", "--db", place.url + more, *options)
     assert done.exit_code == 0, done.output
-    assert done.stderr == "Nothing failed.\n"
+    assert done.stderr.splitlines()[0] == "Nothing failed."
     assert "● ok       schema           7 tables, as version 1 wants them" in done.stdout
     assert "0.25.0 is ready" in done.stdout
     assert "do:" not in done.stdout
@@ -149,7 +149,7 @@ def test_a_failure_is_a_status_and_says_what_to_do(place: Place) -> None:
 def test_warnings_fail_where_they_are_to(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
     done = cli("doctor", "--db", postgres_url)
-    assert (done.exit_code, done.stderr) == (0, "Nothing failed, 1 warning.\n")
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (0, "Nothing failed, 1 warning.")
     assert "▲ warning  connect timeout  none" in done.stdout
     assert cli("doctor", "--db", postgres_url, "--strict").exit_code == 1
 

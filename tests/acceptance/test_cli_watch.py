@@ -201,6 +201,7 @@ def test_the_picture_is_drawn_again_in_place(place: Place) -> None:
         next(line for line in shown.text if "enable by alice: on" in line),
         "^CInterrupted.",
     ], "one picture, whatever was drawn before"
+    assert " ● V2 ON  pricing  enable by alice: on" in "\n".join(shown.text), "a word beside the shape and the colour"
     assert not shown.modes
     assert "\x1b[?25l" not in tty.said, "no cursor is hidden: none must be brought back"
     assert "\x1b[?1049h" not in tty.said

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from driftbreaker import BreakerSettings
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import BAD, GOOD, HOUR, changes, trip
 from tests.support.worlds import TABLES, World
@@ -68,6 +69,41 @@ def test_state_while_open_tells_all(world: World, clock: ManualClock) -> None:
     assert (state.reason, state.disabled_by, state.consecutive_failures) == (incident.reason, "circuit_breaker", 3)
     assert state.disabled_until == clock.now() + timedelta(hours=24)
     assert state.to_dict()["opened_at"] == clock.now().isoformat()
+
+
+def test_state_says_when_it_recovers_and_that_it_never_does(world: World, clock: ManualClock) -> None:
+    end = clock.now() + HOUR
+    with world.committed(clock=clock) as breaker:
+        assert breaker.get_state().recovers_at is None, "closed: there is nothing to recover from"
+        breaker.disable("a while", actor="alice", until=end)
+        assert breaker.get_state().recovers_at == end
+        breaker.hold("longer", actor="bob", until=None)
+        assert breaker.get_state().recovers_at is None
+    by_hand = BreakerSettings(auto_recover=False)
+    with world.committed("by hand", clock=clock, settings=by_hand) as breaker:
+        breaker.disable("a while", actor="alice", until=end)
+        clock.advance(2 * HOUR)
+        state = breaker.get_state()
+    assert (state.is_open, state.disabled_until, state.recovers_at) == (True, end, None)
+
+
+def test_a_scope_recovers_with_its_whole(world: World, clock: ManualClock) -> None:
+    end = clock.now() + HOUR
+    with world.committed(clock=clock) as breaker:
+        breaker.disable("a while", actor="alice", until=end)
+    with world.committed(clock=clock, scope="eu") as breaker:
+        assert breaker.get_state().recovers_at == end
+
+
+def test_state_says_who_forced_it_on_and_why_as_long_as_that_lasts(world: World, clock: ManualClock) -> None:
+    end = clock.now() + HOUR
+    with world.committed(clock=clock) as breaker:
+        breaker.force_on("demo day", actor="eve", until=end)
+        state = breaker.get_state()
+        assert (state.forced_until, state.forced_by, state.forced_reason) == (end, "eve", "demo day")
+        clock.advance(HOUR)
+        state = breaker.get_state()
+        assert (state.forced_until, state.forced_by, state.forced_reason) == (None, None, None)
 
 
 def test_opened_at_does_not_move_with_later_updates(world: World, clock: ManualClock) -> None:

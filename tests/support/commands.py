@@ -58,7 +58,7 @@ SAMPLES = {
     "enable": _changes(OFF, *WHY, "-y"),
     "force-on": _changes(ON, *WHY, "--for", "1h", "--confirm", ON),
     "history": Sample((OFF,)),
-    "hold": _changes(OFF, *WHY, "--for", "1h"),
+    "hold": _changes(OFF, *WHY, "--until", "enabled"),
     "incident ack": _changes(OFF, "--by", "bob"),
     "incident assign": _changes(OFF, "bob", *WHY),
     "incident list": Sample((OFF,)),

@@ -22,12 +22,20 @@ _UNSAFE = re.compile(
 _ASCII = str.maketrans("●■◌·▲…", "*#o.^~")
 
 
+# Two lines of a usual terminal: what follows a reason of any length is to be seen beside it.
+SHORT = 160
+
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def plain(text: str) -> str:
     """Return `text` on one line, every character that a terminal would obey written as its escape."""
     return _UNSAFE.sub(_escape, text)
+
+
+def short(text: str) -> str:
+    """Return `text` as `plain` does, cut where it is long: in a list, or beside what matters more."""
+    return plain(text if len(text) <= SHORT else text[: SHORT - 1] + "…")
 
 
 def as_json(value: Any) -> str:
@@ -82,11 +90,25 @@ def instant(at: datetime) -> str:
 
 def distance(seconds: float) -> str:
     """Return how far ahead or ago, in the largest unit that fits, and the next one where that is few."""
-    away = int(abs(seconds))
+    away = _nearest(seconds) if seconds > 0 else int(-seconds)
     for place, (unit, length) in enumerate(_UNITS):
         if away >= length:
             told = f"{away // length} {unit}"
-            rest = away % length // _UNITS[place + 1][1] if place < 2 and away < 10 * length else 0
+            rest = away % length // _UNITS[place + 1][1] if _few(place, away) else 0
             told += f" {rest} {_UNITS[place + 1][0]}" if rest else ""
             return f"in {told}" if seconds > 0 else f"{told} ago"
     return "now"
+
+
+def _nearest(seconds: float) -> int:
+    """Return what lies ahead as near as it is told: a day is no 23 hours a moment later."""
+    for place, (_, length) in enumerate(_UNITS):
+        if seconds >= length:
+            fine = _UNITS[place + 1][1] if _few(place, seconds) else length
+            return int((seconds + fine / 2) // fine) * fine
+    return 0
+
+
+def _few(place: int, away: float) -> bool:
+    """Return whether the next smaller unit is told as well."""
+    return place < 2 and away < 10 * _UNITS[place][1]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from ..model import Status
 from .dialect import COUNT, Sql, parameter, value, word
-from .reads import expired
+from .reads import expired, this_breaker_and_its_whole
 
 INCIDENT = "of_incident_"
 
@@ -35,6 +35,12 @@ def of_name(sql: Sql) -> Select[Any]:
     """One name with all its scopes, the whole first."""
     b = sql.tables.breakers.c
     return _overview(sql).where(b.name == value(b.name)).order_by(b.scope).limit(parameter("limit", COUNT))
+
+
+@cache
+def of_key(sql: Sql) -> Select[Any]:
+    """One breaker and the whole that it is a scope of."""
+    return _overview(sql).where(this_breaker_and_its_whole(sql))
 
 
 @cache

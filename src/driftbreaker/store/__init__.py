@@ -14,6 +14,7 @@ from .listing import (
     incident_with,
     names_near,
     names_that_begin,
+    overview,
 )
 from .locks import limit_lock_waits, limit_waits
 from .look import Look
@@ -22,6 +23,7 @@ from .notes import missing_tables
 from .open_set import ABSENT, Reader, Reading, Sighting
 from .reading import get_history, get_incidents, get_state, is_open
 from .reporting import report_drift, report_schema_errors
+from .still import lock_overview
 from .switching import disable, enable, force_on, hold, reset
 from .trail import Trail
 from .transition import recover_quietly
@@ -55,9 +57,11 @@ __all__ = [
     "is_open",
     "limit_lock_waits",
     "limit_waits",
+    "lock_overview",
     "missing_tables",
     "names_near",
     "names_that_begin",
+    "overview",
     "read_message",
     "recover_quietly",
     "report_drift",

@@ -20,6 +20,8 @@ from .records import history_entry_of, incident_of, state_of
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from .look import Look
+
 NEAR, MOST = 200, 1_000
 
 
@@ -50,6 +52,13 @@ def breakers_named(session: Session, tables: Tables, name: str, *, limit: int = 
     rows = _run(session, tables, listing.of_name, name=name, limit=limit).all()
     wholes = {row.name: row for row in rows if row.scope == ""}
     return [_overview(row, wholes) for row in rows]
+
+
+def overview(look: Look) -> Overview | None:
+    """Return one breaker; None when nothing is on record of it. One statement."""
+    rows = {row.scope: row for row in look.run(listing.of_key(look.sql))}
+    own = rows.get(look.key.scope)
+    return None if own is None else _overview(own, {row.name: row for row in rows.values() if row.scope == ""})
 
 
 def names_near(session: Session, tables: Tables, name: str) -> list[str]:

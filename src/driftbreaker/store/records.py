@@ -52,6 +52,8 @@ def _counts(row: Row[Any]) -> dict[str, Any]:
         "consecutive_failures": row.failures,
         "schema_errors": count_errors(row.schema_errors, row.now),
         "forced_until": row.forced_until if forced else None,
+        "forced_by": row.forced_by if forced else None,
+        "forced_reason": row.forced_reason if forced else None,
     }
 
 
@@ -65,6 +67,7 @@ def _opening(row: Row[Any]) -> dict[str, Any]:
         "incident_id": row.incident_id,
         "disabled_until": row.until,
         "disabled_by": row.actor,
+        "recovers_at": row.until if row.auto_recover else None,
         "held_until": row.hold_until,
         "held_by": row.hold_by,
         "held_reason": row.hold_reason,

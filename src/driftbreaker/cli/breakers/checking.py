@@ -77,7 +77,7 @@ def _document(state: BreakerState) -> dict[str, Any]:
         "scope": state.scope,
         "serving": "control" if state.is_open else "candidate",
         "reason": state.reason,
-        "until": None if state.disabled_until is None else state.disabled_until.isoformat(),
+        "until": None if state.recovers_at is None else state.recovers_at.isoformat(),
         "on_record": _is_on_record(state),
     }
 

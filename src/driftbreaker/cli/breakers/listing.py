@@ -9,6 +9,8 @@ from driftbreaker.cli.output import Format, chosen, format_options, print_rows
 from driftbreaker.cli.text import tell
 from driftbreaker.cli.width import say_lines
 
+NONE = "No breaker is on record: one is, once something bad was reported. To see one trip: driftbreaker demo"
+
 
 @click.command("list")
 @database_option
@@ -35,6 +37,6 @@ def list_breakers(url: str | None, only_off: bool, limit: int, output: str | Non
     if len(on) > limit:
         tell(f"There are more that are on: --limit {limit * 10} shows more of them.")
     if not rows:
-        tell("Nothing is off." if only_off else "No breaker is on record: one is, once something bad was reported.")
-    elif off and kind is Format.TABLE:
+        tell("Nothing is off. All of them: driftbreaker list" if only_off else NONE)
+    elif kind is Format.TABLE:
         tell("More of one: driftbreaker show NAME")

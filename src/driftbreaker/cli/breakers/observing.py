@@ -158,6 +158,7 @@ def _show(
     as_json: bool,
 ) -> None:
     from driftbreaker.cli.breakers import document, screen
+    from driftbreaker.cli.breakers.advice import suggest
 
     became = _became(given, incident, after)
     if as_json:
@@ -169,6 +170,8 @@ def _show(
     tell(_SENTENCES[became])
     if dry_run:
         tell("Nothing was changed: this is what it would be.")
+    elif after is not None and not as_json:
+        suggest(after)
 
 
 _SENTENCES = {

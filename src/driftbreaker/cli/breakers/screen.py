@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from driftbreaker.cli.incident.screen import on_it
-from driftbreaker.cli.text import instant, moment, plain
+from driftbreaker.cli.text import instant, moment, plain, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from driftbreaker import HistoryEntry, Incident
+    from driftbreaker import BreakerState, HistoryEntry, Incident
     from driftbreaker.store import Overview
 
 
@@ -46,15 +47,22 @@ def name_of(row: Overview) -> str:
     return click.style(plain(row.state.name) + scope, bold=True)
 
 
+def typed(state: BreakerState) -> str:
+    """Return name and scope as a command line takes them; of a scope that its whole keeps off, those of the whole."""
+    scope = state.open_scope if state.is_open else state.scope
+    return plain(shlex.quote(state.name) + (f" --scope {shlex.quote(scope)}" if scope else ""))
+
+
 def listed(row: Overview) -> Iterator[str]:
     """Yield one breaker in short: a line, and for one that is off why, until when and who."""
     yield f"{traffic(row)}  {name_of(row)}{_since(row)}"
     if row.state.is_open:
-        yield f"   {plain(row.state.reason or '')}"
-        yield f"   Until {until(row)}. {_taken(row)}"
+        held = "" if row.state.held_by is None else f" Held by {_held(row, short)}."
+        yield f"   {short(row.state.reason or '')}"
+        yield f"   Until {until(row)}.{held} {_taken(row)}".rstrip()
         return
     if row.state.forced_until is not None:
-        yield f"   {_forced(row.state.forced_until, row)}"
+        yield f"   Until {_forced(row.state.forced_until, row, short)}"
     if row.state.consecutive_failures:
         yield f"   {_streak(row)}"
 
@@ -65,25 +73,27 @@ def detailed(row: Overview) -> Iterator[str]:
     if row.state.is_open:
         yield f"   why     {plain(row.state.reason or '')}"
         yield f"   until   {until(row)}"
+        if row.state.held_by is not None:
+            yield f"   held    by {_held(row, plain)}"
         yield f"   who     {plain(row.state.disabled_by or 'nobody')} turned it off. {_taken(row)}"
         if row.incident is not None:
             yield from _evidence(row.incident)
     else:
         yield f"   streak  {_streak(row)}"
         if row.state.forced_until is not None:
-            yield f"   forced  {_forced(row.state.forced_until, row)}"
+            yield f"   forced  until {_forced(row.state.forced_until, row, plain)}"
     yield from _counts(row)
 
 
 def until(row: Overview) -> str:
-    """Say until when a breaker is off, and by whose hand."""
-    state = row.state
-    if state.held_by is not None:
-        end = "somebody enables it" if state.held_until is None else moment(state.held_until, row.now)
-        return f"{end}, held by {plain(state.held_by)}: {plain(state.held_reason or '')}"
-    if state.disabled_until is None:
-        return "somebody enables it"
-    return f"{moment(state.disabled_until, row.now)}, then V2 comes back by itself"
+    """Say until when a breaker is off, and whether V2 is back then."""
+    return end(row) + ("" if row.state.recovers_at is None else ", then V2 comes back by itself")
+
+
+def end(row: Overview) -> str:
+    """Say what a breaker's opening ends with: a moment, or somebody."""
+    ends_at = row.state.recovers_at
+    return "somebody enables it" if ends_at is None else moment(ends_at, row.now)
 
 
 def change(entry: HistoryEntry) -> Iterator[str]:
@@ -100,8 +110,13 @@ def _since(row: Overview) -> str:
     return "" if row.state.opened_at is None else f"  since {moment(row.state.opened_at, row.now)}"
 
 
-def _forced(end: datetime, row: Overview) -> str:
-    return f"Until {moment(end, row.now)}: reports count and never trip"
+def _held(row: Overview, shown: Callable[[str], str]) -> str:
+    return f"{plain(row.state.held_by or '')}: {shown(row.state.held_reason or '')}"
+
+
+def _forced(ends_at: datetime, row: Overview, shown: Callable[[str], str]) -> str:
+    by = f"{plain(row.state.forced_by or 'somebody')}: {shown(row.state.forced_reason or '')}"
+    return f"{moment(ends_at, row.now)}, by {by}. Reports count and never trip."
 
 
 def _taken(row: Overview) -> str:
@@ -118,11 +133,16 @@ def _evidence(incident: Incident) -> Iterator[str]:
 
 def _streak(row: Overview) -> str:
     threshold = (row.settings or {}).get("failure_threshold")
-    of = "" if threshold is None else f" of {threshold}"
-    streak = f"{row.state.consecutive_failures}{of} bad scores in a row"
+    count = row.state.consecutive_failures
+    scores = _number(count, "bad score") if threshold is None else f"{count} of {threshold} bad scores"
+    streak = f"{scores} in a row"
     if row.state.schema_errors:
-        streak += f", {row.state.schema_errors} schema errors within the hour"
+        streak += f", {_number(row.state.schema_errors, 'schema error')} within the hour"
     return streak
+
+
+def _number(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _counts(row: Overview) -> Iterator[str]:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING
-
 import click
 
 from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.text import as_json as render
-from driftbreaker.cli.text import plain, say
-from driftbreaker.cli.width import say_lines, tell_lines
-
-if TYPE_CHECKING:
-    from driftbreaker.store import Overview
+from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import say_lines
 
 
 @click.command()
@@ -27,6 +21,7 @@ def show(name: str, url: str | None, scope: str | None, as_json: bool) -> None:
     with open_database(url) as database:
         from driftbreaker import CircuitBreaker
         from driftbreaker.cli.breakers import document, screen
+        from driftbreaker.cli.breakers.advice import suggest
         from driftbreaker.cli.breakers.finding import found
         from driftbreaker.cli.incident.screen import note
 
@@ -44,17 +39,7 @@ def show(name: str, url: str | None, scope: str | None, as_json: bool) -> None:
     for number, (row, written) in enumerate(kept):
         say_lines(([""] if number else []) + list(screen.detailed(row)))
         say_lines(f"   note    {note(each, row.now)}" for each in written)
-    _suggest(name, rows)
-
-
-def _suggest(name: str, rows: list[Overview]) -> None:
-    quoted = plain(shlex.quote(name))
     off = [row for row in rows if row.state.is_open]
-    if not off:
-        tell_lines(f"What happened to it: driftbreaker history {quoted} · turn V2 off: driftbreaker disable {quoted}")
-        return
-    if any(row.incident is not None and row.incident.acknowledged_by is None for row in off):
-        tell_lines(f"Take it: driftbreaker incident ack {quoted}")
-    if not any(row.state.held_by for row in off):
-        tell_lines(f"Keep V2 off until the morning: driftbreaker hold {quoted} --until 09:00")
-    tell_lines(f"Turn V2 on: driftbreaker enable {quoted} (while it is off nothing measures it, unless a shadow does)")
+    if off:
+        tell("While it is off nothing measures it, unless a shadow does.")
+    suggest((off or rows)[0])

@@ -10,7 +10,8 @@ import click
 
 from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
-from driftbreaker.cli.exits import Failure, Usage
+from driftbreaker.cli.exits import Failure, NotFound, Usage
+from driftbreaker.cli.options import shared
 from driftbreaker.cli.people import (
     actor,
     confirm,
@@ -23,16 +24,18 @@ from driftbreaker.cli.people import (
 )
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say, tell
-from driftbreaker.cli.width import say_lines
+from driftbreaker.cli.width import say_lines, tell_lines
 
 if TYPE_CHECKING:
     from driftbreaker import CircuitBreaker
     from driftbreaker.cli.engine import Database
     from driftbreaker.store import Overview
+    from driftbreaker.store.joined import Door
 
 Do = Callable[["CircuitBreaker", datetime], bool]
 
 scope_option = click.option("--scope", metavar="SCOPE", default="", help="A scope instead of the whole.")
+sooner_option = shared("yes", help="Even if V2 comes back sooner than another person wanted.")
 
 
 @click.command()
@@ -42,13 +45,14 @@ scope_option = click.option("--scope", metavar="SCOPE", default="", help="A scop
 @reason_option
 @until_options
 @click.option("--new", "is_new", is_flag=True, help="Nothing is on record of this name yet, and it is spelt right.")
+@sooner_option
 @dry_run_option
 @json_option
 def disable(name: str, url: str | None, reason: str | None, by: str | None, is_new: bool, **rest: Any) -> None:
     """Turn V2 off, in every process, and page.
 
     Until somebody enables it, unless --until or --for says otherwise. Off already for another reason: this one takes
-    its place, with an incident of its own.
+    its place, with an incident of its own. Exits with 5, and says who, when another person wanted it off for longer.
     """
     why, who = reason_for(reason, f"is {name} turned off"), actor(by)
 
@@ -65,13 +69,15 @@ def disable(name: str, url: str | None, reason: str | None, by: str | None, is_n
 @scope_option
 @reason_option
 @until_options
+@sooner_option
 @dry_run_option
 @json_option
 def hold(name: str, url: str | None, reason: str | None, by: str | None, **rest: Any) -> None:
     """Keep V2 off until a time of yours: nothing else ends it before.
 
-    Same incident, same page; --until enabled holds it until somebody enables it. Exits with 1 when V2 is on: there is
-    nothing to hold, and `disable` turns it off.
+    V2 comes back at that time, be it sooner than before. Same incident, same page; --until enabled holds it until
+    somebody enables it. Exits with 1 when V2 is on: there is nothing to hold, and `disable` turns it off; with 5, and
+    says who, when another person wanted it off for longer.
     """
     why, who = reason_for(reason, f"is {name} held off"), actor(by)
 
@@ -97,7 +103,8 @@ def hold(name: str, url: str | None, reason: str | None, by: str | None, **rest:
 def enable(name: str, url: str | None, reason: str | None, by: str | None, yes: bool, **rest: Any) -> None:
     """Turn V2 on again, in every process, and resolve the page.
 
-    Shows why it is off and asks first; -y answers yes.
+    Shows why it is off and asks first; -y answers yes. Exits with 5, and says who, when somebody has changed it since
+    it was shown.
     """
     why, who = reason_for(reason, f"is {name} turned on"), actor(by)
 
@@ -120,10 +127,20 @@ def reset(name: str, url: str | None, reason: str | None, by: str | None, yes: b
     why, who = reason_for(reason, f"is {name} reset"), actor(by)
 
     def do(breaker: CircuitBreaker, _: datetime) -> bool:
+        # What it forgets on a breaker that is on makes no new version of it, but is on record.
+        before = _resets(breaker)
         breaker.reset(why, actor=who)
-        return True
+        return _resets(breaker) not in ([], before)
 
-    _change(url, name, do, "", question="Turn V2 on, and forget what was counted?", yes=yes, **rest)
+    _change(
+        url,
+        name,
+        do,
+        "It is on, and nothing was counted.",
+        question="Turn V2 on, and forget what was counted?",
+        yes=yes,
+        **rest,
+    )
 
 
 @click.command("force-on")
@@ -155,6 +172,10 @@ def force_on(
     _change(url, name, do, "", **rest)
 
 
+def _resets(breaker: CircuitBreaker) -> list[int]:
+    return [entry.seq for entry in breaker.get_history(1) if entry.change == "reset"]
+
+
 def _change(
     url: str | None,
     name: str,
@@ -170,15 +191,19 @@ def _change(
     **_: Any,
 ) -> None:
     """Change a breaker and show what it is then. A dry run rolls all of it back."""
+    seen = None
     with open_database(url) as database:
         if not may_be_new:
-            before = _look(database, name, scope)
-            if question is not None and before.state.is_open and not dry_run:
-                _ask(before, question, yes=yes)
-        changed, after = _done(database, name, scope, do, keeps=not dry_run)
+            shown = _look(database, name, scope)
+            if question is not None and not dry_run:
+                if shown.state.is_open:
+                    _ask(shown, question, yes=yes)
+                seen = None if yes else shown
+        changed, before, after = _done(database, name, scope, do, seen, new=may_be_new, yes=yes, keeps=not dry_run)
     _show(after, changed=changed, dry_run=dry_run, as_json=as_json)
-    if not changed and unchanged:
-        tell(unchanged)
+    _tell(before, after, unchanged, changed=changed)
+    if not dry_run and not as_json:
+        _suggest(after)
 
 
 def _look(database: Database, name: str, scope: str) -> Overview:
@@ -198,17 +223,38 @@ def _ask(before: Overview, question: str, *, yes: bool) -> None:
     confirm(question, yes=yes)
 
 
-def _done(database: Database, name: str, scope: str, do: Do, *, keeps: bool) -> tuple[bool, Overview]:
+def _done(
+    database: Database, name: str, scope: str, do: Do, seen: Overview | None, *, new: bool, yes: bool, keeps: bool
+) -> tuple[bool, Overview, Overview]:
+    """Return whether it changed, what it was under its lock, and what it is; what somebody was first at is refused."""
     from driftbreaker import CircuitBreaker, InvalidArgumentError, store
+    from driftbreaker.cli.breakers import conflict
 
     with database.session(keeps=keeps) as session:
         try:
+            with _door(database, name, scope).join(session, "lock") as joined:
+                before = store.lock_overview(joined, may_make=new)
+            if before is None:
+                raise NotFound(f"no breaker is called {name!r} any more")
             breaker = CircuitBreaker(session, name, scope=scope, tables=database.tables, door="cli")
+            if seen is not None:
+                conflict.refuse_unseen(seen, before, breaker)
             changed = do(breaker, store.database_now(session, database.tables))
+            after = store.overview(joined) or before
         except InvalidArgumentError as error:
             raise Usage(str(error)) from None
-        rows = store.breakers_named(session, database.tables, name)
-    return changed, next(row for row in rows if row.state.scope == scope)
+        if not yes:
+            conflict.refuse_sooner(before, after)
+    return changed, before, after
+
+
+def _door(database: Database, name: str, scope: str) -> Door:
+    from driftbreaker import BreakerSettings
+    from driftbreaker.checks import check_key
+    from driftbreaker.store.joined import Door
+
+    key = check_key(name, scope)
+    return Door(key=key, settings=BreakerSettings(), tables=database.tables, clock=None, owns_settings=False)
 
 
 def _show(after: Overview, *, changed: bool, dry_run: bool, as_json: bool) -> None:
@@ -220,3 +266,20 @@ def _show(after: Overview, *, changed: bool, dry_run: bool, as_json: bool) -> No
         say_lines(screen.listed(after))
     if dry_run:
         tell("Nothing was changed: this is what it would be.")
+
+
+def _tell(before: Overview, after: Overview, unchanged: str, *, changed: bool) -> None:
+    from driftbreaker.cli.breakers import conflict
+
+    if changed:
+        tell_lines(*conflict.consequences(before, after))
+    elif after.state.is_open and after.state.open_scope != after.state.scope:
+        tell("It was on already; it is off because the whole is.")
+    else:
+        tell(unchanged)
+
+
+def _suggest(after: Overview) -> None:
+    from driftbreaker.cli.breakers.advice import suggest
+
+    suggest(after)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from driftbreaker.health import Finding
 
 JOBS = ("checking", "reporting", "relaying")
+READY = "Try the way to your pager: driftbreaker alerts test"
+AGAIN = "When that is done, look again: driftbreaker doctor"
 _SHAPES = {"ok": ("●", "green"), "warning": ("▲", "yellow"), "failed": ("■", "red"), "skipped": ("◌", "bright_black")}
 
 
@@ -68,6 +70,7 @@ def doctor(
         say(render({"healthy": healthy, "findings": [_document(finding) for finding in found]}))
     else:
         tell(_summary(counts))
+        tell(READY if healthy else AGAIN)
     if not healthy:
         raise click.exceptions.Exit(Status.NO)
 

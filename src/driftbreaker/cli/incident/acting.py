@@ -16,9 +16,8 @@ from driftbreaker.cli.text import plain, say
 from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from driftbreaker import CircuitBreaker, Incident
+    from driftbreaker.store import Overview
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,12 +38,12 @@ def _which(command: Command) -> Command:
 def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None, **rest: Any) -> None:
     """Say that you are on it. Exits with 5, and says who, when somebody was first."""
     who, why = actor(by), reason_for(reason, "do you take it")
-    changed, incident, now = _act(
+    changed, incident, after = _act(
         name, lambda breaker: breaker.acknowledge(why, actor=who, incident_id=incident_id), **rest
     )
     if not changed:
         _refuse(name, incident, f"{incident.acknowledged_by} is on it already")
-    _show(incident, now, **rest)
+    _show(incident, after, **rest)
 
 
 @click.command()
@@ -56,12 +55,12 @@ def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: 
     """Give the incident to somebody, or take it from everybody with 'nobody'."""
     whom = None if to == "nobody" else to
     who, why = actor(by), reason_for(reason, f"is it for {to}")
-    changed, incident, now = _act(
+    changed, incident, after = _act(
         name, lambda breaker: breaker.assign(whom, why, actor=who, incident_id=incident_id), **rest
     )
     if not changed:
         _refuse(name, incident, f"it is assigned to {to} already")
-    _show(incident, now, **rest)
+    _show(incident, after, **rest)
 
 
 @click.command()
@@ -71,39 +70,42 @@ def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: 
 @by_option
 def note(name: str, text: str, by: str | None, incident_id: str | None, **rest: Any) -> None:
     """Write to the incident; with --incident also to one that is over."""
+    from driftbreaker.cli.breakers.advice import suggest
     from driftbreaker.cli.incident import document, screen
 
     who = actor(by)
-    written, now = _within(name, lambda breaker: breaker.add_note(text, actor=who, incident_id=incident_id), **rest)
+    written, after = _within(name, lambda breaker: breaker.add_note(text, actor=who, incident_id=incident_id), **rest)
     if written is None:
         raise NotFound(f"{name} is on, there is no incident: --incident names one that is over")
-    say(render({"note": document.note(written)}) if rest["as_json"] else screen.note(written, now))
+    say(render({"note": document.note(written)}) if rest["as_json"] else screen.note(written, after.now))
+    if not rest["as_json"]:
+        suggest(after)
 
 
 def _act(
     name: str, do: Callable[[CircuitBreaker], tuple[bool, Incident | None]], **rest: Any
-) -> tuple[bool, Incident, datetime]:
-    (changed, incident), now = _within(name, do, **rest)
+) -> tuple[bool, Incident, Overview]:
+    (changed, incident), after = _within(name, do, **rest)
     if incident is None:
         raise NotFound(f"{name} is on: there is no incident")
-    return changed, incident, now
+    return changed, incident, after
 
 
 def _within(
     name: str, do: Callable[[CircuitBreaker], T], *, url: str | None, scope: str, **_: Any
-) -> tuple[T, datetime]:
-    """Act on a breaker that is there, in a transaction of its own."""
+) -> tuple[T, Overview]:
+    """Act on a breaker that is there, in a transaction of its own; return what it says then."""
     with open_database(url) as database:
         from driftbreaker import CircuitBreaker, InvalidArgumentError
         from driftbreaker.cli.breakers.finding import found
 
         with database.session() as session:
-            row = found(session, database, name, scope)[0]
+            found(session, database, name, scope)
             try:
                 done = do(CircuitBreaker(session, name, scope=scope, tables=database.tables, door="cli"))
             except InvalidArgumentError as error:
                 raise Usage(str(error)) from None
-    return done, row.now
+            return done, found(session, database, name, scope)[0]
 
 
 def _refuse(name: str, incident: Incident, because: str) -> None:
@@ -112,10 +114,12 @@ def _refuse(name: str, incident: Incident, because: str) -> None:
     raise Conflict(because)
 
 
-def _show(incident: Incident, now: datetime, *, as_json: bool, **_: Any) -> None:
+def _show(incident: Incident, after: Overview, *, as_json: bool, **_: Any) -> None:
+    from driftbreaker.cli.breakers.advice import suggest
     from driftbreaker.cli.incident import document, screen
 
     if as_json:
         say(render({"incident": document.incident(incident, [])}))
         return
-    say_lines(screen.incident(incident, [], now))
+    say_lines(screen.incident(incident, [], after.now))
+    suggest(after)

@@ -86,7 +86,7 @@ class Live:
 
     def _breaker(self, row: Overview, now: datetime) -> Iterator[str]:
         yield from screen.detailed(row) if self._named else screen.listed(row)
-        end = row.state.disabled_until if row.state.is_open else row.state.forced_until
+        end = row.state.recovers_at if row.state.is_open else row.state.forced_until
         if end is not None:
             left = click.style(countdown((end - now).total_seconds()), bold=True)
             yield f"   left    {left}" if self._named else f"   {left} left"

@@ -38,8 +38,8 @@ class News:
 
     def short(self) -> str:
         """Return it for people who have the breaker itself before their eyes."""
-        sign, _, _ = click.unstyle(_SHOWN[self.serving]).partition(" ")
-        return f"{self.at:%H:%M:%S} {sign} {self._called()}  {self._said()}"
+        sign, _, _ = click.unstyle(_SHOWN[self.serving]).partition(" ·")
+        return f"{self.at:%H:%M:%S} {sign}  {self._called()}  {self._said()}"
 
     def _called(self) -> str:
         return click.style(plain(self.name) + (f" ({plain(self.scope)})" if self.scope else ""), bold=True)
@@ -96,8 +96,8 @@ def _ends(rows: list[Overview]) -> dict[tuple[str, str], tuple[str | None, datet
         state = row.state
         if state.forced_until is not None:
             found[state.name, state.scope] = (None, state.forced_until)
-        elif state.open_scope == state.scope and state.disabled_until is not None:
-            found[state.name, state.scope] = (state.incident_id, state.disabled_until)
+        elif state.open_scope == state.scope and state.recovers_at is not None:
+            found[state.name, state.scope] = (state.incident_id, state.recovers_at)
     return found
 
 
