@@ -188,7 +188,7 @@ def test_a_closed_pipe_ends_it_quietly(place: Place) -> None:
     assert running.stdout.readline().startswith("seq,")
     running.stdout.close()
     _, complaint = running.communicate(timeout=60)
-    assert (running.returncode, complaint) == (1, "")
+    assert (running.returncode, complaint) == (2, "")
 
 
 def test_ctrl_c_is_130(place: Place) -> None:

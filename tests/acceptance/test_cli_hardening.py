@@ -303,22 +303,6 @@ def test_ctrl_c_while_the_database_is_waited_for(
 # Where it is read.
 
 
-@every_one
-def test_a_pipe_that_is_closed_at_once_is_no_traceback(
-    command: str, sample: Sample, sqlite_url: str, tmp_path: Path
-) -> None:
-    place = Place(sqlite_url, create_engine(sqlite_url))
-    furnish(place)
-    place.engine.dispose()
-    running = process(*command.split(), *sample.given(tmp_path), *database_of(sample, sqlite_url))
-    assert running.stdout is not None
-    running.stdout.close()
-    _, complaint = running.communicate(timeout=60)
-    assert "Traceback" not in complaint
-    assert "Exception ignored" not in complaint
-    assert running.returncode in (0, 1, sample.exits)
-
-
 def test_the_first_line_of_many(place: Place) -> None:
     for number in range(300):
         place.disable(f"breaker {number}", "a reason that is long enough to fill a pipe's buffer, " * 10)

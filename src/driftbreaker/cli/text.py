@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import IO, Any
 
@@ -22,6 +24,7 @@ _UNSAFE = re.compile(
 _ASCII = str.maketrans("●■◌·▲…", "*#o.^~")
 
 
+STDOUT = "stdout"
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -51,13 +54,29 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print data, on stdout. What its encoding lacks is written as an escape."""
-    click.echo(encodable(text, sys.stdout))
+    """Print data, on stdout. What its encoding lacks is written as an escape. Raises OSError, which names STDOUT."""
+    try:
+        click.echo(encodable(text, sys.stdout))
+    except OSError as error:
+        abandon(sys.stdout)
+        error.filename = STDOUT
+        raise
 
 
 def tell(text: str) -> None:
-    """Print prose, on stderr."""
-    click.echo(encodable(text, sys.stderr), err=True)
+    """Print prose, on stderr. Where that cannot be written, nobody reads it: what is done, and its status, stay."""
+    try:
+        click.echo(encodable(text, sys.stderr), err=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: IO[str]) -> None:
+    """Let what a stream could not write go nowhere: Python tries it once more at the end, and has a status for that."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def encodable(text: str, stream: IO[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,17 +33,23 @@ def check(name: str, url: str | None, scope: str, nagios: bool, as_json: bool) -
         raise Usage("--nagios goes without --json: Nagios reads one line of text")
     try:
         state = _state(name, scope, url)
-    except Failure as error:
+    except (Failure, Usage) as error:
         if not nagios:
             raise
-        say(f"UNKNOWN: {error.message}")
+        _say(f"UNKNOWN: {error.message}")
         raise click.exceptions.Exit(NAGIOS_UNKNOWN) from None
     if as_json:
-        say(render(_document(state)))
+        _say(render(_document(state)))
     else:
-        say(f"{'CRITICAL' if state.is_open else 'OK'}: {_told(state)}" if nagios else _told(state))
+        _say(f"{'CRITICAL' if state.is_open else 'OK'}: {_told(state)}" if nagios else _told(state))
     if state.is_open:
         raise click.exceptions.Exit(NAGIOS_CRITICAL if nagios else Status.NO)
+
+
+def _say(text: str) -> None:
+    # The status is the answer, and stays it where nobody can write or read the text.
+    with suppress(OSError):
+        say(text)
 
 
 def _state(name: str, scope: str, url: str | None) -> BreakerState:
