@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 
 import click
 
@@ -32,10 +33,10 @@ def in_one_sentence() -> Iterator[None]:
 
 
 def _show(error: click.ClickException) -> None:
-    try:
-        error.show()
-    except OSError:
-        abandon(sys.stderr)
+    # click repeats what was typed, which may have been pasted.
+    said = StringIO()
+    error.show(said)
+    tell("\n".join(map(plain, said.getvalue().rstrip("\n").split("\n"))))
 
 
 def _told(error: OSError) -> str:

@@ -19,6 +19,7 @@ from driftbreaker import store
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut, Usage
 from driftbreaker.cli.options import PATIENCE, PREFIX, SCHEMA, SQLITE_PATIENCE, given
+from driftbreaker.cli.text import plain
 from driftbreaker.errors import InvalidArgumentError
 from driftbreaker.tables import Tables, default_tables
 
@@ -118,6 +119,10 @@ def opened(
 def tables_meant() -> Tables:
     """Return the tables of `--table-prefix` and `--schema`, or of the environment. Raises Usage."""
     prefix, schema = given("table_prefix") or setting(PREFIX), given("schema") or setting(SCHEMA)
+    for name in (prefix, schema):
+        # Every statement that is shown to people has it in it, as they are to run it.
+        if name is not None and plain(name) != name:
+            raise Usage(f"a table's name here has no control characters in it, got {name!r}")
     if prefix is None and schema is None:
         return default_tables()
     try:

@@ -14,6 +14,7 @@ import click
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import Usage
 from driftbreaker.cli.options import ACTOR, given, shared
+from driftbreaker.cli.text import encodable, plain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,12 +66,14 @@ def actor(by: str | None) -> str:
         raise Usage(f"who are you? Give --by WHO, or set {ACTOR}") from None
 
 
-def reason_for(given: str | None, what: str) -> str:
-    """Return why, asked for where somebody is there to answer."""
+def reason_for(given: str | None, what: str, look: Callable[[], object] | None = None) -> str:
+    """Return why, asked for where somebody is there to answer; `look` first raises what needs no reason to be said."""
     if given is not None and given.strip():
         return given
     if given is None and is_attended():
-        asked: str = click.prompt(f"Why {what}", err=True)
+        if look is not None:
+            look()
+        asked: str = click.prompt(encodable(f"Why {plain(what)}", sys.stderr), err=True)
         if asked.strip():
             return asked
     raise Usage("why? Give --reason TEXT: it goes on record, and into the page")

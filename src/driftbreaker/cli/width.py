@@ -31,6 +31,11 @@ def size_of(stream: IO[str]) -> tuple[int, int] | None:
     return (max(columns, NARROWEST), lines) if columns and lines else None
 
 
+def can_draw(stream: IO[str]) -> bool:
+    """Return whether a stream is a terminal where what stands there can be drawn anew."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def say_lines(lines: Iterable[str]) -> None:
     """Print lines of a screen, on stdout; folded between words where that is a terminal."""
     for line in lines:

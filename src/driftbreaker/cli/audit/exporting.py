@@ -12,6 +12,7 @@ from driftbreaker.cli.completion import names
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.options import shared
 from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import can_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ def _stretches(database: Database, wanted: Wanted, output: str, advance: Advance
 @contextmanager
 def _progress() -> Iterator[Advance]:
     """Show how far it is, to whoever sits at a terminal that does not show the data."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
+    if not can_draw(sys.stderr) or sys.stdout.isatty():
         yield lambda *_: None
         return
     with click.progressbar(length=1, label="Exporting", file=sys.stderr) as bar:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from driftbreaker.cli.breakers.knowing import known
 from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Conflict, NotFound, Usage
@@ -55,7 +56,7 @@ def acknowledge(name: str, by: str | None, reason: str, incident_id: str | None,
 def assign(name: str, to: str, by: str | None, reason: str | None, incident_id: str | None, **rest: Any) -> None:
     """Give the incident to somebody, or take it from everybody with 'nobody'."""
     whom = None if to == "nobody" else to
-    who, why = actor(by), reason_for(reason, f"is it for {to}")
+    who, why = actor(by), reason_for(reason, f"is it for {to}", known(rest["url"], name, rest["scope"]))
     changed, incident, now = _act(
         name, lambda breaker: breaker.assign(whom, why, actor=who, incident_id=incident_id), **rest
     )

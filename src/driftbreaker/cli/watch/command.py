@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from driftbreaker.cli.database import open_database, url_option
 from driftbreaker.cli.exits import Failure, TimedOut, Usage
 from driftbreaker.cli.seconds import Seconds
 from driftbreaker.cli.text import plain, tell
+from driftbreaker.cli.width import can_draw
 
 if TYPE_CHECKING:
     from driftbreaker.cli.engine import Database
@@ -100,7 +100,7 @@ def _eyes(database: Database, name: str | None, scope: str | None) -> Eyes:
 
 
 def _shown(*, named: bool, as_json: bool) -> Lines | Live:
-    if as_json or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+    if as_json or not can_draw(sys.stdout):
         from driftbreaker.cli.watch.lines import Lines
 
         return Lines(as_json=as_json, named=named)

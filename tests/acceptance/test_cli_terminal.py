@@ -1,0 +1,140 @@
+"""A terminal obeys what it is sent: nothing typed, and nothing that others wrote, reaches it as it was."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from tests.support.commands import OFF, ON, SAMPLES, furnish
+from tests.support.terminal import COMMAND, Place, cli
+from tests.support.tty import Tty
+
+EVIL = "\x1b[31mX\x1b[0m\u202e"
+SHOWN = "\\x1b[31mX\\x1b[0m\\u202e"
+FOR = ("--for", "1h")
+
+
+@pytest.fixture
+def url(sqlite_url: str) -> str:
+    engine = create_engine(sqlite_url)
+    furnish(Place(sqlite_url, engine))
+    furnish(Place(sqlite_url, engine), off=f"off {EVIL}", on=f"on {EVIL}")
+    engine.dispose()
+    return sqlite_url
+
+
+# No colour where none is wanted.
+
+
+@pytest.mark.parametrize(
+    "environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": "1"}], ids=" ".join
+)
+@pytest.mark.parametrize("arguments", [("list",), ("show", OFF), ("watch", OFF, "--until", "off"), ("show", "nope")])
+def test_no_colour_where_none_is_wanted(arguments: tuple[str, ...], environment: dict[str, str], url: str) -> None:
+    with Tty(*arguments, "--db", url, **environment) as tty:
+        tty.wait()
+    # A picture is drawn in place by moving the cursor, but for a terminal that cannot.
+    sent = tty.said if "TERM" in environment else tty.said.replace("\x1b[?2026", "").replace("\x1b[K", "")
+    assert "\x1b[3" not in tty.said
+    assert "\x1b[1m" not in tty.said
+    assert "\x1b" not in sent or "TERM" not in environment
+
+
+def test_a_dumb_terminal_is_shown_no_bar(url: str, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with (tmp_path / "rows").open("wb") as file:
+        done = subprocess.run(
+            [*COMMAND, "audit", "export", "--db", url],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=theirs,
+            env={**os.environ, "TERM": "dumb"},
+            timeout=60,
+            check=False,
+        )
+    os.close(theirs)
+    said = os.read(ours, 65_536)
+    os.close(ours)
+    assert (done.returncode, said) == (0, b"2 changes written.\r\n")
+
+
+# What is asked, and what is complained of.
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("disable", f"on {EVIL}"),
+        ("hold", f"off {EVIL}", *FOR),
+        ("enable", f"off {EVIL}"),
+        ("reset", f"off {EVIL}"),
+        ("force-on", f"on {EVIL}", *FOR, "--confirm", f"on {EVIL}"),
+        ("incident", "assign", OFF, EVIL),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_question_moves_no_cursor(arguments: tuple[str, ...], url: str) -> None:
+    with Tty(*arguments, "--db", url, columns=120) as tty:
+        tty.until(lambda: "Why" in tty.said and ": " in tty.said)
+        assert SHOWN in tty.said
+        assert "\x1b" not in tty.said
+
+
+@pytest.mark.parametrize("command", ["disable", "hold", "enable", "reset", "force-on", "incident assign"])
+def test_a_name_is_looked_up_before_anything_is_asked(command: str, url: str) -> None:
+    given = " ".join(SAMPLES[command].named("pricng") or ()).replace("--reason because", "").split()
+    with Tty(*command.split(), *given, "--db", url, columns=120) as tty:
+        assert tty.wait() == 3
+    assert "did you mean 'pricing'?" in tty.said
+    assert "Why" not in tty.said
+
+
+def test_a_name_that_is_meant_to_be_new_is_not_looked_up(url: str) -> None:
+    with Tty("disable", "another", "--new", "--db", url, columns=120) as tty:
+        tty.until(lambda: "Why is another turned off: " in tty.said)
+        tty.press("maintenance\n")
+        assert tty.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", EVIL),
+        (EVIL,),
+        (f"--{EVIL}",),
+        ("list", f"--{EVIL}"),
+        ("list", "--limit", EVIL),
+        ("list", "-o", EVIL),
+        ("incident", EVIL),
+        ("incident", "list", OFF, EVIL),
+        ("check", OFF, EVIL, "--nagios"),
+        ("config", "show", EVIL),
+        ("show", ON, "--scope", EVIL),
+    ],
+)
+def test_a_complaint_about_what_was_typed_moves_no_cursor(arguments: tuple[str, ...], url: str) -> None:
+    done = cli(*arguments, DRIFTBREAKER_DATABASE_URL=url)
+    assert done.exit_code in (2, 3)
+    for line in done.output.splitlines():
+        assert line.isprintable(), repr(line)
+    assert "X" in done.output
+    assert "\\u202e" in done.output
+
+
+def test_the_help_of_a_group_keeps_its_lines() -> None:
+    for group in ("", "incident", "config", "schema"):
+        done = cli(*group.split())
+        assert done.exit_code == 2
+        assert len(done.output.splitlines()) > 5
+
+
+@pytest.mark.parametrize("option", ["--table-prefix", "--schema"])
+def test_tables_are_not_called_by_what_moves_a_cursor(option: str, url: str) -> None:
+    done = cli("schema", "create", "-n", option, EVIL, "--db", url)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "x1b[31m" in done.stderr
+    assert "\x1b" not in done.stderr
