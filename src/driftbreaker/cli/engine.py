@@ -21,6 +21,7 @@ from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut, Us
 from driftbreaker.cli.options import PATIENCE, PREFIX, SCHEMA, SQLITE_PATIENCE, given
 from driftbreaker.cli.text import plain
 from driftbreaker.errors import InvalidArgumentError
+from driftbreaker.store.passwords import hide_passwords
 from driftbreaker.tables import Tables, default_tables
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _failure(error: DBAPIError, url: URL) -> Failure:
 def _first_line(error: BaseException | None, url: URL) -> str:
     lines = str(error).strip().splitlines()
     said = lines[0] if lines else type(error).__name__
-    return said.replace(url.password, "***") if url.password else said
+    return hide_passwords(said, url)
 
 
 def _is_missing(url: URL, may_make: bool) -> bool:
