@@ -11,15 +11,15 @@ import click
 from driftbreaker.cli.channels import Receivers, alertmanager_of, channel_options
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.environment import setting
-from driftbreaker.cli.exits import Status, Usage
+from driftbreaker.cli.exits import Failure, Status, Usage
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
 
 if TYPE_CHECKING:
-    from driftbreaker.cli.engine import Database
     from driftbreaker.health import Finding
 
 JOBS = ("checking", "reporting", "relaying")
+_WHERE = "Correct --db, or DRIFTBREAKER_DATABASE_URL: driftbreaker config show says what it is"
 _SHAPES = {"ok": ("●", "green"), "warning": ("▲", "yellow"), "failed": ("■", "red"), "skipped": ("◌", "bright_black")}
 
 
@@ -57,11 +57,10 @@ def doctor(
     COSTSIM_INCIDENT_DIR). Exits with 1 when anything failed. Run it as the role, and on the host, that it is about.
     """
     found: list[Finding] = []
-    with open_database(url) as database:
-        for finding in _examined(database, receivers, jobs, resend_interval):
-            found.append(finding)
-            if not as_json:
-                _print(finding)
+    for finding in _examined(url, receivers, jobs, resend_interval):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
     counts = Counter(finding.verdict.value for finding in found)
     healthy = not counts["failed"] and not (strict and counts["warning"])
     if as_json:
@@ -72,17 +71,25 @@ def doctor(
         raise click.exceptions.Exit(Status.NO)
 
 
-def _examined(
-    database: Database, receivers: Receivers, jobs: Iterable[str], resend_interval: float
-) -> Iterator[Finding]:
-    from driftbreaker.cli.engine import CONNECT_TIMEOUT
-    from driftbreaker.health import Job, examine
-
-    wanted = [Job(job) for job in jobs]
-    yield from examine(database.engine, jobs=wanted, tables=database.tables, connect_timeout=CONNECT_TIMEOUT)
+def _examined(url: str | None, receivers: Receivers, jobs: Iterable[str], resend_interval: float) -> Iterator[Finding]:
+    yield from _of_database(url, jobs)
     yield from _of_alertmanagers(receivers, resend_interval)
     yield from _of_directories(receivers)
     yield from _of_others(receivers)
+
+
+def _of_database(url: str | None, jobs: Iterable[str]) -> Iterator[Finding]:
+    from driftbreaker.health import Finding, Job, Verdict, examine
+
+    wanted = [Job(job) for job in jobs]
+    try:
+        with open_database(url) as database:
+            from driftbreaker.cli.engine import CONNECT_TIMEOUT
+
+            yield from examine(database.engine, jobs=wanted, tables=database.tables, connect_timeout=CONNECT_TIMEOUT)
+    except Failure as error:
+        # A wrong URL says nothing of the way to the pager, which is looked at all the same.
+        yield Finding(name="database", verdict=Verdict.FAILED, told=error.message, advice=_WHERE)
 
 
 def _of_alertmanagers(receivers: Receivers, resend_interval: float) -> Iterator[Finding]:
