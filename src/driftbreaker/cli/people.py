@@ -14,7 +14,7 @@ import click
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import Usage
 from driftbreaker.cli.options import ACTOR, given, shared
-from driftbreaker.cli.text import encodable, plain
+from driftbreaker.cli.text import encodable, plain, tell
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,6 +53,11 @@ def yes_option(command: Command) -> Command:
 def dry_run_option(command: Command) -> Command:
     """Give a command `-n`."""
     return shared("dry_run")(command)
+
+
+def tell_dry() -> None:
+    """Say that nothing of what was shown has come to be."""
+    tell("Nothing was changed: this is what it would be.")
 
 
 def actor(by: str | None) -> str:

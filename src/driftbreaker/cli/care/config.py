@@ -11,6 +11,7 @@ import click
 
 from driftbreaker.cli.environment import VARIABLES, Kind, found
 from driftbreaker.cli.exits import Failure, Status, Usage
+from driftbreaker.cli.groups import Lazy, LazyGroup
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
 from driftbreaker.cli.text import plain, say, tell
 
@@ -30,12 +31,14 @@ class Row(NamedTuple):
     about: str
 
 
-@click.group()
-def config() -> None:
-    """See the settings of the command line, and where they come from."""
+config = LazyGroup(
+    name="config",
+    lazy={"show": Lazy(__name__, "show", "Show every setting, its value, and where it came from.")},
+    help="See the settings of the command line, and where they come from.",
+)
 
 
-@config.command()
+@click.command()
 @format_options
 def show(output: str | None, as_json: bool) -> None:
     """Show every setting that the command line reads, its value, and where it came from.
