@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,18 @@ from tests.support.commands import OFF, ON, SAMPLES, furnish
 from tests.support.terminal import COMMAND, Place, cli
 from tests.support.tty import Tty
 
+from driftbreaker.cli.width import width
+
 EVIL = "\x1b[31mX\x1b[0m\u202e"
 SHOWN = "\\x1b[31mX\\x1b[0m\\u202e"
 FOR = ("--for", "1h")
+NO_DATABASE = tuple(command for command, sample in SAMPLES.items() if not sample.database and command != "config show")
 
 
 @pytest.fixture
 def url(sqlite_url: str) -> str:
     engine = create_engine(sqlite_url)
-    furnish(Place(sqlite_url, engine))
+    furnish(Place(sqlite_url, engine), reason="wrong on discounts of more than 20 % in the north")
     furnish(Place(sqlite_url, engine), off=f"off {EVIL}", on=f"on {EVIL}")
     engine.dispose()
     return sqlite_url
@@ -138,3 +142,51 @@ def test_tables_are_not_called_by_what_moves_a_cursor(option: str, url: str) -> 
     assert (done.exit_code, done.stdout) == (2, "")
     assert "x1b[31m" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+# What is wider than the terminal.
+
+CODE = ("init", "schema create", "audit export")  # what is printed is for machines
+
+
+@pytest.mark.parametrize("command", [each for each, sample in SAMPLES.items() if each not in CODE + NO_DATABASE])
+def test_a_narrow_terminal_gets_lines_between_words(command: str, url: str, tmp_path: Path) -> None:
+    if command == "config show":
+        url = "sqlite:///app.db"
+    expect_folded([*command.split(), *SAMPLES[command].given(tmp_path)], url)
+
+
+@pytest.mark.parametrize("arguments", [("observe", OFF, "0.9"), ("incident", "note", OFF, "a word and another " * 5)])
+def test_what_others_wrote_at_length_is_folded(arguments: tuple[str, ...], url: str) -> None:
+    expect_folded(arguments, url)
+
+
+def expect_folded(arguments: Sequence[str], url: str) -> None:
+    with Tty(*arguments, columns=40, DRIFTBREAKER_DATABASE_URL=url, ALERTMANAGER_URL="http://127.0.0.1:1/a") as tty:
+        tty.wait()
+    said = tty.said.replace("\x1b[?2026h", "").replace("\x1b[?2026l", "").replace("\x1b[K", "")
+    assert said
+    # Only a word that no line holds, as a path may be, is cut.
+    assert max(map(width, said.splitlines())) <= 40, said
+
+
+def test_a_question_and_what_it_is_about_are_folded(url: str) -> None:
+    with Tty("enable", OFF, "-r", "checked on ten thousand requests", "--db", url, columns=40) as tty:
+        tty.until(lambda: "[y/N]" in tty.said)
+    assert max(map(width, tty.said.splitlines())) <= 40, tty.said
+    assert "   why     wrong on discounts" in tty.said
+
+
+def test_what_the_doctor_says_hangs_below_itself(url: str) -> None:
+    with Tty("doctor", "--db", url, "--alertmanager", "http://127.0.0.1:1", columns=60) as tty:
+        assert tty.wait() == 1
+    lines = tty.screen.text
+    (begin,) = [place for place, line in enumerate(lines) if line.startswith("■ failed   alertmanager")]
+    (do,) = [place for place, line in enumerate(lines) if line.startswith(" " * 28 + "do: ")]
+    assert do > begin + 1
+    assert all(line.startswith(" " * 28 + line.lstrip()[:1]) for line in lines[begin + 1 : do + 2])
+
+
+def test_a_pipe_gets_what_the_doctor_says_on_one_line(url: str) -> None:
+    said = cli("doctor", "--db", url, "--alertmanager", "http://127.0.0.1:1", "--timeout", "1").stdout
+    assert all(line[:1] in "●▲■◌" or line.startswith(" " * 28 + "do: ") for line in said.splitlines())

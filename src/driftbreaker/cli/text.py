@@ -64,9 +64,15 @@ def say(text: str = "") -> None:
 
 
 def tell(text: str) -> None:
-    """Print prose, on stderr. Where that cannot be written, nobody reads it: what is done, and its status, stay."""
+    """Print prose, on stderr, folded between words where that is a terminal.
+
+    Where it cannot be written, nobody reads it: what is done, and its status, stay.
+    """
+    from driftbreaker.cli.width import fitted
+
     try:
-        click.echo(encodable(text, sys.stderr), err=True)
+        for line in fitted(text, sys.stderr):
+            click.echo(encodable(line, sys.stderr), err=True)
     except OSError:
         abandon(sys.stderr)
 

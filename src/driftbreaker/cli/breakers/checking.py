@@ -13,6 +13,7 @@ from driftbreaker.cli.database import database_option, json_option, open_databas
 from driftbreaker.cli.exits import CannotTell, Failure, Status, Usage
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -58,7 +59,8 @@ def check(name: str, url: str | None, scope: str, nagios: bool, as_json: bool) -
             _unknown(error.message)
         raise error if isinstance(error, Usage) else CannotTell(error.message) from None
     if as_json:
-        _say(render(_document(state)))
+        with suppress(OSError):
+            say(render(_document(state)))
     else:
         _say(f"{'CRITICAL' if state.is_open else 'OK'}: {_told(state)}" if nagios else _told(state))
     if near is not None:
@@ -75,7 +77,7 @@ def _unknown(why: str) -> NoReturn:
 def _say(text: str) -> None:
     # The status is the answer, and stays it where nobody can write or read the text.
     with suppress(OSError):
-        say(text)
+        say_lines([text])
 
 
 def _seen(name: str, scope: str, url: str | None) -> tuple[BreakerState, str | None]:

@@ -13,11 +13,15 @@ from driftbreaker.cli.environment import VARIABLES, Kind, found
 from driftbreaker.cli.exits import Failure, Status, Usage
 from driftbreaker.cli.groups import Lazy, LazyGroup
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
-from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.text import plain, tell
+from driftbreaker.cli.width import say_lines
 
 HIDDEN = "***"
 UNREADABLE = "not shown: it cannot be read as a URL"
 _OURS = ("DRIFTBREAKER_", "ALERTMANAGER_")
+_LONGEST = max(map(len, VARIABLES))
+# The column in which a value begins: after a shape, the name, and two blanks.
+_VALUE = _LONGEST + 4
 COLUMNS = ("name", "value", "source", "error", "about")
 
 
@@ -49,8 +53,7 @@ def show(output: str | None, as_json: bool) -> None:
     kind = chosen(output, as_json)
     rows = [_row(name) for name in VARIABLES]
     if kind is Format.TABLE:
-        for line in _lines(rows):
-            say(line)
+        say_lines(_lines(rows), _VALUE)
     else:
         print_rows(kind, "settings", [row._asdict() for row in rows], COLUMNS)
     for told in _unread():
@@ -73,9 +76,8 @@ def _row(name: str) -> Row:
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
-    width = max(len(row.name) for row in rows)
     for row in rows:
-        name = f"{row.name:<{width}}"
+        name = f"{row.name:<{_LONGEST}}"
         if row.error is not None:
             yield f"{click.style('■', fg='red', bold=True)} {name}  {plain(row.error)}"
         elif row.value is None:

@@ -14,12 +14,15 @@ from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import Failure, Status, Usage
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from driftbreaker.health import Finding
 
 JOBS = ("checking", "reporting", "relaying")
 _WHERE = "Correct --db, or DRIFTBREAKER_DATABASE_URL: driftbreaker config show says what it is"
+# The column in which a finding tells what it found: after a shape, the verdict, and the finding's name.
+_TOLD = 28
 _SHAPES = {"ok": ("●", "green"), "warning": ("▲", "yellow"), "failed": ("■", "red"), "skipped": ("◌", "bright_black")}
 
 
@@ -130,9 +133,10 @@ def _of_others(receivers: Receivers) -> Iterator[Finding]:
 def _print(finding: Finding) -> None:
     shape, colour = _SHAPES[finding.verdict.value]
     word = click.style(f"{shape} {finding.verdict.value:<7}", fg=colour, bold=finding.verdict.value != "skipped")
-    say(f"{word}  {finding.name:<15}  {plain(finding.told)}")
+    lines = [f"{word}  {finding.name:<15}  {plain(finding.told)}"]
     if finding.advice:
-        say(f"{'':<9}  {'':<15}  do: {plain(finding.advice)}")
+        lines.append(f"{'':<{_TOLD}}do: {plain(finding.advice)}")
+    say_lines(lines, _TOLD)
 
 
 def _document(finding: Finding) -> dict[str, Any]:
