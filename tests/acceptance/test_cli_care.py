@@ -325,6 +325,27 @@ def test_config_shows_every_setting_and_no_secret(output: str) -> None:
     assert all(name in done.stdout for name in VARIABLES)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown", "message"),
+    [
+        ("mysql+pymysql://u:hunter2@host/x", "mysql+pymysql://u:***@host/x", "SQLite and PostgreSQL, not mysql"),
+        ("mongo://u:hunter2@host/x?password=hunter2", "mongo://u:***@host/x?password=***", "called 'mongo'"),
+        ("postgresql+asyncpg://u:hunter2@host/x", "postgresql+asyncpg://u:***@host/x", "is an async driver"),
+        ("postgresql://u:hunter2@host:port/x", None, "it cannot be read as a URL"),
+    ],
+)
+def test_config_says_why_a_database_cannot_be_used(url: str, shown: str | None, message: str) -> None:
+    done = cli("config", "show", "--json", DRIFTBREAKER_DATABASE_URL=url)
+    (row,) = [row for row in json.loads(done.stdout)["settings"] if row["name"] == "DRIFTBREAKER_DATABASE_URL"]
+    assert (done.exit_code, row["source"], message in row["error"]) == (1, "environment", True)
+    assert row["value"] == shown or shown is None
+    assert "u:hunter2" not in done.output
+    line = cli("config", "show", DRIFTBREAKER_DATABASE_URL=url).stdout.splitlines()[0]
+    assert line.startswith("■ DRIFTBREAKER_DATABASE_URL")
+    assert message in line
+    assert shown is None or shown in line
+
+
 @pytest.mark.parametrize("name", [name for name in SECRETS if name != "ALERTMANAGER_URL"])
 def test_config_shows_no_part_of_what_it_cannot_read(name: str) -> None:
     done = cli("config", "show", **{name: f"{HIDDEN}@@:::{HIDDEN}"})

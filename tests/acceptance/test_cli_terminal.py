@@ -144,6 +144,21 @@ def test_tables_are_not_called_by_what_moves_a_cursor(option: str, url: str) -> 
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["enable", "reset"])
+@pytest.mark.parametrize(
+    ("keys", "status", "said"),
+    [("n\n", 1, "Nothing was changed."), ("\n", 1, "Nothing was changed."), ("\x04", 130, "Interrupted.")],
+)
+def test_no_is_an_answer_and_no_interruption(command: str, keys: str, status: int, said: str, url: str) -> None:
+    with Tty(command, OFF, "-r", "because", "--db", url) as tty:
+        tty.until(lambda: "[y/N]: " in tty.said)
+        tty.press(keys)
+        assert tty.wait() == status
+    assert said in tty.said
+    assert ("Interrupted" in tty.said) is (status == 130)
+    assert cli("check", OFF, "--db", url).exit_code == 1
+
+
 # What is wider than the terminal.
 
 CODE = ("init", "schema create", "audit export")  # what is printed is for machines

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from driftbreaker.cli.environment import setting
-from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.exits import Status, Usage
 from driftbreaker.cli.options import ACTOR, given, shared
 from driftbreaker.cli.text import encodable, plain, tell
 
@@ -85,12 +85,14 @@ def reason_for(given: str | None, what: str, look: Callable[[], object] | None =
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless `-y` answered already. Raises Usage where nobody is there to answer, Abort for a no."""
+    """Ask, unless `-y` answered already. Raises Usage where nobody is there to answer, Exit for a no."""
     if yes:
         return
     if not is_attended():
         raise Usage(f"{question} Nobody is there to answer: give -y")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        tell("Nothing was changed.")
+        raise click.exceptions.Exit(Status.NO)
 
 
 def is_attended() -> bool:

@@ -70,16 +70,21 @@ def _row(name: str) -> Row:
         return Row(name, None, None, error.message, variable.about)
     if value is None:
         return Row(name, None, None, None, variable.about)
-    shown = _SHOWN[variable.kind](value)
     source = "environment" if path is None else f"file {path}"
-    return Row(name, shown, source, UNREADABLE if shown == UNREADABLE else None, variable.about)
+    if variable.kind is Kind.DATABASE:
+        shown, wrong = _database(value)
+    else:
+        shown = _SHOWN[variable.kind](value)
+        wrong = UNREADABLE if shown == UNREADABLE else None
+    return Row(name, shown, source, wrong, variable.about)
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
     for row in rows:
         name = f"{row.name:<{_LONGEST}}"
         if row.error is not None:
-            yield f"{click.style('■', fg='red', bold=True)} {name}  {plain(row.error)}"
+            value = "" if row.value in (None, UNREADABLE) else f"{plain(str(row.value))}: "
+            yield f"{click.style('■', fg='red', bold=True)} {name}  {value}{plain(row.error)}"
         elif row.value is None:
             yield f"◌ {name}  not set: {row.about}"
         else:
@@ -97,13 +102,22 @@ def _unread() -> Iterator[str]:
             yield plain(f"{name} is set, and the command line does not read it{meant}")
 
 
-def _database(value: str) -> str:
+def _database(value: str) -> tuple[str, str | None]:
+    """Return the URL as it may be shown, and why the command line cannot use it: a service may be able to."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     from driftbreaker.cli.engine import checked_url, shown_url
 
     try:
-        return shown_url(checked_url(value))
-    except Failure:
-        return UNREADABLE
+        shown = shown_url(make_url(value))
+    except (ArgumentError, ValueError):
+        return UNREADABLE, UNREADABLE
+    try:
+        checked_url(value)
+    except Failure as error:
+        return shown, error.message
+    return shown, None
 
 
 def _urls(value: str) -> str:
@@ -141,7 +155,6 @@ def _secret_urls(value: str) -> str:
 _SHOWN: Mapping[Kind, Callable[[str], Any]] = {
     Kind.PLAIN: str,
     Kind.SECRET: lambda _: HIDDEN,
-    Kind.DATABASE: _database,
     Kind.URLS: _urls,
     Kind.SECRET_URL: _secret_url,
     Kind.SECRET_URLS: _secret_urls,
