@@ -15,7 +15,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Query, Request
 from sqlalchemy.orm import Session
 
-from driftbreaker import BreakerSettings, CircuitBreaker, Handle, Reporter, Shadow, Switchboard
+from driftbreaker import AlertSettings, BreakerSettings, CircuitBreaker, Handle, Reporter, Shadow, Switchboard
 from driftbreaker.contrib.fastapi import breaker, lifespan
 from driftbreaker.scores import relative_delta
 
@@ -24,7 +24,12 @@ from .tables import Quote, engine
 
 SERVED, SHADOWED = "april-prices", "april-prices-in-shadow"
 
-settings = BreakerSettings(drift_threshold=0.2, failure_threshold=3, ttl=timedelta(hours=24))
+# Where a page leads whoever is woken: docs/run-book.md, put where they can read it.
+RUN_BOOK = "https://wiki.example.com/run-book"
+
+settings = BreakerSettings(
+    drift_threshold=0.2, failure_threshold=3, ttl=timedelta(hours=24), alert=AlertSettings(runbook_url=RUN_BOOK)
+)
 # Below a millionth of a dollar nothing is drift: a free model that costs a hair is no reason to page anybody.
 score = relative_delta(floor=Decimal("0.000001"))
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.support.inbox import DOWN, REFUSED, Inbox
 from tests.support.receiver import Answer, Receiver, closed_port
 from tests.support.roles import role
+from tests.support.schemas import errors
 from tests.support.terminal import Place, cli
 
 import driftbreaker
@@ -206,12 +208,11 @@ def test_names_of_breakers_are_shown_as_text(place: Place) -> None:
     assert "evil" in done.stdout
 
 
-COMMANDS = (("doctor",), ("init",), ("schema", "create"), ("schema", "verify"))
+COMMANDS = (("init",), ("schema", "create"), ("schema", "verify"))
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
 
-@every_command
-@pytest.mark.parametrize(
+of_no_use = pytest.mark.parametrize(
     ("url", "message"),
     [
         (f"postgresql://u:{HIDDEN}@host:port/x", "cannot read this one"),
@@ -221,6 +222,59 @@ every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
         ("sqlite:////no/such/folder/x.db", "/no/such/folder/x.db"),
     ],
 )
+
+
+@of_no_use
+def test_a_database_that_the_doctor_cannot_open_is_a_finding(url: str, message: str, receiver: Receiver) -> None:
+    receiver.script(Answer(200, "OK"), Answer(200, json.dumps(STATUS)))
+    done = cli("doctor", "--db", url, "--json", "--alertmanager", receiver.url)
+    assert (done.exit_code, HIDDEN in done.output) == (1, False)
+    database, alertmanager, *_ = json.loads(done.stdout)["findings"]
+    assert (database["name"], database["verdict"], alertmanager["verdict"]) == ("database", "failed", "ok")
+    assert message in database["told"]
+    assert "driftbreaker config show" in database["advice"]
+    assert errors("doctor", json.loads(done.stdout)) == []
+
+
+def test_a_file_that_is_not_there_is_not_made_by_the_doctor(tmp_path: Path) -> None:
+    done = cli("doctor", "--db", f"sqlite:///{tmp_path}/new.db")
+    assert (done.exit_code, done.stderr) == (1, "1 failed.\n")
+    assert f"■ failed   database         there is no file {tmp_path}/new.db" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def advised(place: Place, name: str) -> list[str]:
+    """The commands that the doctor advises for a finding."""
+    found = json.loads(cli("doctor", "--db", place.url, "--json").stdout)["findings"]
+    (advice,) = [finding["advice"] or "" for finding in found if finding["name"] == name]
+    return re.findall(r"driftbreaker ((?:outbox|relay)[a-z -]*)", advice)
+
+
+def test_what_no_relay_took_is_not_to_be_tried_again_but_sent(place: Place, tmp_path: Path) -> None:
+    place.disable("pricing")
+    run_sql(place.url, "UPDATE driftbreaker_outbox SET changed_at = '2020-01-01 00:00:00.000000'")
+    assert [command.strip() for command in advised(place, "outbox")] == ["outbox list", "relay"]
+    sent = cli("relay", "--once", "--incident-dir", str(tmp_path), "--db", place.url)
+    assert sent.exit_code == 0
+    assert advised(place, "outbox") == []
+
+
+def test_what_was_refused_or_fails_is_to_be_tried_again(place: Place) -> None:
+    place.disable("pricing")
+    place.relay(Inbox("refusing", answer=REFUSED))
+    *_, retry = advised(place, "outbox")
+    assert cli(*retry.split(), "--db", place.url).exit_code == 0
+    place.enable("pricing")
+    place.disable("search")
+    place.relay(Inbox("failing", answer=DOWN))
+    run_sql(place.url, "UPDATE driftbreaker_outbox SET changed_at = '2020-01-01 00:00:00.000000'")
+    *_, retry = advised(place, "outbox")
+    assert retry.strip() == "outbox retry --all"
+    assert cli(*retry.split(), "--db", place.url).exit_code == 0
+
+
+@every_command
+@of_no_use
 def test_a_url_that_cannot_be_used_is_one_sentence(command: tuple[str, ...], url: str, message: str) -> None:
     done = cli(*command, "--db", url)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -233,8 +287,10 @@ def test_what_is_no_database_is_no_traceback(command: tuple[str, ...], tmp_path:
     file = tmp_path / "text.db"
     file.write_text("no database at all, and longer than a header of SQLite's would be, by some hundred signs" * 20)
     done = cli(*command, "--db", f"sqlite:///{file}")
-    assert done.exit_code == (1 if command == ("doctor",) else 2)
+    assert done.exit_code == 2
     assert "file is not a database" in done.output
+    found = cli("doctor", "--db", f"sqlite:///{file}")
+    assert (found.exit_code, "file is not a database" in found.stdout) == (1, True)
 
 
 @every_command
@@ -267,6 +323,27 @@ def test_config_shows_every_setting_and_no_secret(output: str) -> None:
     assert done.exit_code == 0, done.output
     assert HIDDEN not in done.output
     assert all(name in done.stdout for name in VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "message"),
+    [
+        ("mysql+pymysql://u:hunter2@host/x", "mysql+pymysql://u:***@host/x", "SQLite and PostgreSQL, not mysql"),
+        ("mongo://u:hunter2@host/x?password=hunter2", "mongo://u:***@host/x?password=***", "called 'mongo'"),
+        ("postgresql+asyncpg://u:hunter2@host/x", "postgresql+asyncpg://u:***@host/x", "is an async driver"),
+        ("postgresql://u:hunter2@host:port/x", None, "it cannot be read as a URL"),
+    ],
+)
+def test_config_says_why_a_database_cannot_be_used(url: str, shown: str | None, message: str) -> None:
+    done = cli("config", "show", "--json", DRIFTBREAKER_DATABASE_URL=url)
+    (row,) = [row for row in json.loads(done.stdout)["settings"] if row["name"] == "DRIFTBREAKER_DATABASE_URL"]
+    assert (done.exit_code, row["source"], message in row["error"]) == (1, "environment", True)
+    assert row["value"] == shown or shown is None
+    assert "u:hunter2" not in done.output
+    line = cli("config", "show", DRIFTBREAKER_DATABASE_URL=url).stdout.splitlines()[0]
+    assert line.startswith("■ DRIFTBREAKER_DATABASE_URL")
+    assert message in line
+    assert shown is None or shown in line
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name != "ALERTMANAGER_URL"])

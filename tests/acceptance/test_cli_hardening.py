@@ -12,19 +12,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from tests.support.alertmanagers import eventually
 from tests.support.commands import OFF, ON, SAMPLES, Sample, every_command, furnish
+from tests.support.locks import locked
 from tests.support.screen import Screen
 from tests.support.terminal import COMMAND, Place, cli, process
 from tests.support.tty import Tty
 
-from driftbreaker import metadata
 from driftbreaker.cli.width import width
 from driftbreaker.testing import PostgresServer
 
 HIDDEN = "hunter2"
+CANNOT_TELL = 2
 EVIL = "red \x1b[31m \x07 \u202e \u05d0\u05d1 text\nsecond line '\"; DROP TABLE x; --"
 
 
@@ -106,7 +107,7 @@ def test_what_a_role_may_not_is_a_status_of_its_own(
     place = Place(postgres_url, create_engine(postgres_url))
     with role(place) as url:
         done = run(command, sample, url, tmp_path)
-    assert (done.exit_code, done.stdout) == (4, "")
+    assert (done.exit_code, done.stdout) == (CANNOT_TELL if sample.answers else 4, "")
     assert "this is not allowed" in done.stderr
     assert "permission denied" in done.stderr
     assert HIDDEN not in done.stderr
@@ -187,7 +188,7 @@ def test_a_locked_row_is_waited_for_no_longer_than_it_says(
     with engine.begin() as other:
         other.execute(text("SELECT 1 FROM driftbreaker_breakers FOR UPDATE"))
         done = run(command, sample, postgres_url, tmp_path, "--timeout", "0.2")
-    assert_locked(done)
+    assert_locked(done, sample)
     engine.dispose()
 
 
@@ -197,7 +198,7 @@ def test_a_migration_that_locks_the_tables_is_waited_for_no_longer(
 ) -> None:
     furnish(place)
     with locked(place):
-        assert_locked(run(command, sample, place.url, tmp_path, "--timeout", "0.2"))
+        assert_locked(run(command, sample, place.url, tmp_path, "--timeout", "0.2"), sample)
 
 
 def test_a_statement_that_takes_too_long_is_told_from_a_lock(postgres_url: str) -> None:
@@ -212,8 +213,8 @@ def test_a_statement_that_takes_too_long_is_told_from_a_lock(postgres_url: str) 
     engine.dispose()
 
 
-def assert_locked(done: Result) -> None:
-    assert (done.exit_code, done.stdout) == (124, "")
+def assert_locked(done: Result, sample: Sample) -> None:
+    assert (done.exit_code, done.stdout) == (CANNOT_TELL if sample.answers else 124, "")
     assert "somebody else holds a lock" in done.stderr
     assert "for longer than 0.2 s" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -252,7 +253,7 @@ def test_an_unknown_breaker_is_said_with_the_near_one(
         assert (done.exit_code, "nothing bad was ever reported" in done.stdout) == (0, True)
     else:
         assert (done.exit_code, done.stdout) == (3, "")
-        assert "did you mean 'pricing'?" in done.stderr
+    assert "did you mean 'pricing'?" in done.stderr.lower()
 
 
 @every_one_with_a_name
@@ -301,22 +302,6 @@ def test_ctrl_c_while_the_database_is_waited_for(
 
 
 # Where it is read.
-
-
-@every_one
-def test_a_pipe_that_is_closed_at_once_is_no_traceback(
-    command: str, sample: Sample, sqlite_url: str, tmp_path: Path
-) -> None:
-    place = Place(sqlite_url, create_engine(sqlite_url))
-    furnish(place)
-    place.engine.dispose()
-    running = process(*command.split(), *sample.given(tmp_path), *database_of(sample, sqlite_url))
-    assert running.stdout is not None
-    running.stdout.close()
-    _, complaint = running.communicate(timeout=60)
-    assert "Traceback" not in complaint
-    assert "Exception ignored" not in complaint
-    assert running.returncode in (0, 1, sample.exits)
 
 
 def test_the_first_line_of_many(place: Place) -> None:
@@ -383,16 +368,3 @@ def role(place: Place, *grants: str) -> Iterator[str]:
         with place.engine.begin() as connection:
             connection.execute(text("DROP OWNED BY somebody"))
             connection.execute(text("DROP ROLE somebody"))
-
-
-@contextmanager
-def locked(place: Place) -> Iterator[Connection]:
-    """Hold everything of ours, as a migration may."""
-    with place.engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        else:
-            tables = ", ".join(table.name for table in metadata.sorted_tables)
-            connection.execute(text(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"))
-        yield connection
-        connection.rollback()

@@ -62,6 +62,13 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not loaded_by(*arguments) & HEAVY
 
 
+def test_the_package_runs_as_a_module_too() -> None:
+    commands = [[sys.executable, "-m", module, "--help"] for module in ("driftbreaker", "driftbreaker.cli")]
+    done = [subprocess.run(each, capture_output=True, text=True, check=True, timeout=60) for each in commands]
+    assert done[0].stdout == done[1].stdout
+    assert done[0].stdout.startswith("Usage: driftbreaker ")
+
+
 def test_help_imports_no_command() -> None:
     loaded = loaded_by("--help")
     assert not [name for name in loaded if name.startswith("driftbreaker.cli.") and name.endswith(".command")]

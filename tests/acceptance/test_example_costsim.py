@@ -81,6 +81,25 @@ def test_a_quote_that_rolls_back_takes_its_drift_with_it(app: Any) -> None:
         assert connection.scalar(select(func.count()).select_from(metadata.tables["driftbreaker_breakers"])) == 0
 
 
+def test_every_page_leads_to_a_run_book(app: Any) -> None:
+    with TestClient(app.app) as client:
+        for path in ("quote", "shadow-quote"):
+            assert [client.get(f"/{path}?{SMALL}").status_code for _ in range(3)] == [200] * 3
+        outbox = metadata.tables["driftbreaker_outbox"].c
+        told = select(outbox.name, outbox.runbook_url)
+
+        def found() -> list[tuple[str, str]]:
+            with app.engine.connect() as connection:
+                return sorted(tuple(row) for row in connection.execute(told))
+
+        eventually(lambda: len(found()) == 2, "both have tripped")
+    assert found() == [(name, app.RUN_BOOK) for name in sorted((app.SERVED, app.SHADOWED))]
+    run_book = README.parent / "../../docs/run-book.md"
+    assert run_book.resolve().exists()
+    assert "[run-book](../../docs/run-book.md)" in README.read_text()
+    assert app.RUN_BOOK in README.read_text()
+
+
 def test_each_quote_is_a_row_beside_the_breakers(app: Any) -> None:
     with TestClient(app.app) as client:
         for model in ("gpt-4o", "gemini-1.5-pro"):

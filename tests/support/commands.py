@@ -24,6 +24,7 @@ class Sample:
 
     `cares`: it looks at the database itself, or makes the tables, and its own tests say what it makes of an odd one.
     `writes`: it cannot do without the right to write. `waits`: it waits for a breaker's row. `exits`: how it ends.
+    `answers`: its status is an answer, and whatever keeps it from one is one status.
     """
 
     arguments: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Sample:
     waits: bool = False
     exits: int = 0
     cares: bool = False
+    answers: bool = False
 
     def given(self, folder: Path) -> list[str]:
         return [part.format(folder=folder) for part in self.arguments]
@@ -50,7 +52,7 @@ def _changes(*arguments: str) -> Sample:
 SAMPLES = {
     "alerts test": Sample(("--incident-dir", "{folder}"), database=False),
     "audit export": Sample(),
-    "check": Sample((OFF,), exits=1),
+    "check": Sample((OFF,), exits=1, answers=True),
     "config show": Sample(database=False),
     "demo": Sample(("--requests", "20"), database=False),
     "disable": _changes(ON, *WHY),

@@ -1,6 +1,7 @@
 """The command line: `driftbreaker`, installed by the extra `driftbreaker[cli]`."""
 
 import gc
+import os
 import sys
 
 MISSING_CLICK = "driftbreaker: the command line needs click: pip install 'driftbreaker[cli]'\n"
@@ -12,6 +13,7 @@ GARBAGE_AFTER = 100_000
 def main() -> None:
     """Run the command line and exit with its status."""
     gc.set_threshold(GARBAGE_AFTER)
+    _open_closed_streams()
     try:
         from driftbreaker.cli.app import app
 
@@ -26,3 +28,10 @@ def main() -> None:
         raise SystemExit(130) from None
     finally:
         gc.freeze()
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that a shell has closed (`>&-`) go nowhere: the next file to be opened would be in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  for as long as we run

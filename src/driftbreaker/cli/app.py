@@ -45,6 +45,6 @@ _COMMANDS = {
 @click.pass_context
 def app(ctx: click.Context) -> None:
     """Turn a new code path off when its answers drift, in the database you already have."""
-    # click strips colour for pipes by itself, but knows nothing of https://no-color.org.
-    if os.environ.get("NO_COLOR"):
+    # click strips colour for pipes by itself, but knows nothing of https://no-color.org, nor of what terminals lack.
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False

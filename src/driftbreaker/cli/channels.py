@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +12,7 @@ import click
 
 from driftbreaker.cli.environment import seconds, secret, setting
 from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.text import tell
 
 if TYPE_CHECKING:
     from driftbreaker import Alertmanager, Channel, Webhook
@@ -59,6 +60,7 @@ def channel_options(command: Command) -> Command:
         apprise: tuple[str, ...],
         **kwargs: Any,
     ) -> Any:
+        _tell_of_secrets({"--webhook": webhook, "--apprise": apprise})
         receivers = Receivers.chosen(alertmanager, webhook, incident_dir, apprise)
         return command(*args, receivers=receivers, **kwargs)
 
@@ -72,7 +74,8 @@ def channel_options(command: Command) -> Command:
         click.option(
             "--webhook",
             metavar="URL",
-            help="A webhook; its secret is in DRIFTBREAKER_WEBHOOK_SECRET.  [env: DRIFTBREAKER_WEBHOOK_URL]",
+            help="A webhook; its secret is in DRIFTBREAKER_WEBHOOK_SECRET. A list of processes shows an option, and no "
+            "variable or file.  [env: DRIFTBREAKER_WEBHOOK_URL, or DRIFTBREAKER_WEBHOOK_URL_FILE]",
         ),
         click.option(
             "--incident-dir",
@@ -84,13 +87,20 @@ def channel_options(command: Command) -> Command:
             "--apprise",
             metavar="URL",
             multiple=True,
-            help="An Apprise URL; may be repeated.  [env: DRIFTBREAKER_APPRISE_URLS, separated by blanks]",
+            help="An Apprise URL, secrets and all: rather a variable or a file. May be repeated.  "
+            "[env: DRIFTBREAKER_APPRISE_URLS, separated by blanks, or DRIFTBREAKER_APPRISE_URLS_FILE]",
         ),
     )
     decorated: Any = receiving
     for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def _tell_of_secrets(given: Mapping[str, object]) -> None:
+    for option, name in (("--webhook", "DRIFTBREAKER_WEBHOOK_URL"), ("--apprise", "DRIFTBREAKER_APPRISE_URLS")):
+        if given[option]:
+            tell(f"{option} may hold a secret, and a list of processes shows it: set {name}, or {name}_FILE")
 
 
 def channels_of(receivers: Receivers, without: str = "") -> list[Channel]:

@@ -19,7 +19,9 @@ from driftbreaker import store
 from driftbreaker.cli.environment import setting
 from driftbreaker.cli.exits import CannotTell, Failure, NotAllowed, TimedOut, Usage
 from driftbreaker.cli.options import PATIENCE, PREFIX, SCHEMA, SQLITE_PATIENCE, given
+from driftbreaker.cli.text import plain
 from driftbreaker.errors import InvalidArgumentError
+from driftbreaker.store.passwords import hide_passwords
 from driftbreaker.tables import Tables, default_tables
 
 if TYPE_CHECKING:
@@ -118,6 +120,10 @@ def opened(
 def tables_meant() -> Tables:
     """Return the tables of `--table-prefix` and `--schema`, or of the environment. Raises Usage."""
     prefix, schema = given("table_prefix") or setting(PREFIX), given("schema") or setting(SCHEMA)
+    for name in (prefix, schema):
+        # Every statement that is shown to people has it in it, as they are to run it.
+        if name is not None and plain(name) != name:
+            raise Usage(f"a table's name here has no control characters in it, got {name!r}")
     if prefix is None and schema is None:
         return default_tables()
     try:
@@ -223,7 +229,7 @@ def _failure(error: DBAPIError, url: URL) -> Failure:
 def _first_line(error: BaseException | None, url: URL) -> str:
     lines = str(error).strip().splitlines()
     said = lines[0] if lines else type(error).__name__
-    return said.replace(url.password, "***") if url.password else said
+    return hide_passwords(said, url)
 
 
 def _is_missing(url: URL, may_make: bool) -> bool:

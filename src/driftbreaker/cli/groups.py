@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from driftbreaker.cli.exits import Status
+from driftbreaker.cli.endings import in_one_sentence
 from driftbreaker.cli.options import before_names, completed, refuse_ignored
 
 
@@ -55,10 +55,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._lazy[name].summary) for name in self.list_commands(ctx)])
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read what stands before the command's name; `--help` is answered here."""
+        with in_one_sentence():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C ends it with the status that shells expect, and not with a traceback."""
-        try:
+        """Run the command; whatever keeps it from going on ends in one sentence and a status."""
+        with in_one_sentence():
             return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted.", err=True)
-            raise click.exceptions.Exit(Status.INTERRUPTED) from None

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import click
 
 from driftbreaker.cli.environment import setting
-from driftbreaker.cli.exits import Usage
+from driftbreaker.cli.exits import Status, Usage
 from driftbreaker.cli.options import ACTOR, given, shared
+from driftbreaker.cli.text import encodable, plain, tell
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,6 +55,11 @@ def dry_run_option(command: Command) -> Command:
     return shared("dry_run")(command)
 
 
+def tell_dry() -> None:
+    """Say that nothing of what was shown has come to be."""
+    tell("Nothing was changed: this is what it would be.")
+
+
 def actor(by: str | None) -> str:
     """Return who acts."""
     who = by or setting(ACTOR)
@@ -65,24 +71,28 @@ def actor(by: str | None) -> str:
         raise Usage(f"who are you? Give --by WHO, or set {ACTOR}") from None
 
 
-def reason_for(given: str | None, what: str) -> str:
-    """Return why, asked for where somebody is there to answer."""
+def reason_for(given: str | None, what: str, look: Callable[[], object] | None = None) -> str:
+    """Return why, asked for where somebody is there to answer; `look` first raises what needs no reason to be said."""
     if given is not None and given.strip():
         return given
     if given is None and is_attended():
-        asked: str = click.prompt(f"Why {what}", err=True)
+        if look is not None:
+            look()
+        asked: str = click.prompt(encodable(f"Why {plain(what)}", sys.stderr), err=True)
         if asked.strip():
             return asked
     raise Usage("why? Give --reason TEXT: it goes on record, and into the page")
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless `-y` answered already. Raises Usage where nobody is there to answer, Abort for a no."""
+    """Ask, unless `-y` answered already. Raises Usage where nobody is there to answer, Exit for a no."""
     if yes:
         return
     if not is_attended():
         raise Usage(f"{question} Nobody is there to answer: give -y")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        tell("Nothing was changed.")
+        raise click.exceptions.Exit(Status.NO)
 
 
 def is_attended() -> bool:

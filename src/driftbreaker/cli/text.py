@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import IO, Any
 
@@ -22,6 +24,7 @@ _UNSAFE = re.compile(
 _ASCII = str.maketrans("●■◌·▲…", "*#o.^~")
 
 
+STDOUT = "stdout"
 # Two lines of a usual terminal: what follows a reason of any length is to be seen beside it.
 SHORT = 160
 
@@ -59,13 +62,35 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print data, on stdout. What its encoding lacks is written as an escape."""
-    click.echo(encodable(text, sys.stdout))
+    """Print data, on stdout. What its encoding lacks is written as an escape. Raises OSError, which names STDOUT."""
+    try:
+        click.echo(encodable(text, sys.stdout))
+    except OSError as error:
+        abandon(sys.stdout)
+        error.filename = STDOUT
+        raise
 
 
 def tell(text: str) -> None:
-    """Print prose, on stderr."""
-    click.echo(encodable(text, sys.stderr), err=True)
+    """Print prose, on stderr, folded between words where that is a terminal.
+
+    Where it cannot be written, nobody reads it: what is done, and its status, stay.
+    """
+    from driftbreaker.cli.width import fitted
+
+    try:
+        for line in fitted(text, sys.stderr):
+            click.echo(encodable(line, sys.stderr), err=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: IO[str]) -> None:
+    """Let what a stream could not write go nowhere: Python tries it once more at the end, and has a status for that."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def encodable(text: str, stream: IO[str]) -> str:

@@ -31,31 +31,45 @@ def size_of(stream: IO[str]) -> tuple[int, int] | None:
     return (max(columns, NARROWEST), lines) if columns and lines else None
 
 
-def say_lines(lines: Iterable[str]) -> None:
-    """Print lines of a screen, on stdout; folded between words where that is a terminal."""
+def can_draw(stream: IO[str]) -> bool:
+    """Return whether a stream is a terminal where what stands there can be drawn anew."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say_lines(lines: Iterable[str], hanging: int | None = None) -> None:
+    """Print lines of a screen, on stdout; folded between words where that is a terminal.
+
+    `hanging`: the column in which they go on, where that is not the one in which they begin.
+    """
     for line in lines:
-        for part in _fitted(line, sys.stdout):
+        for part in fitted(line, sys.stdout, hanging):
             say(part)
 
 
 def tell_lines(*lines: str) -> None:
     """Print prose, on stderr; folded between words where that is a terminal."""
     for line in lines:
-        for part in _fitted(line, sys.stderr):
-            tell(part)
+        tell(line)
 
 
-def _fitted(line: str, stream: IO[str]) -> Iterator[str]:
+def fitted(line: str, stream: IO[str], hanging: int | None = None) -> Iterator[str]:
+    """Yield a line as the stream can show it: in parts where that is a terminal."""
     size = size_of(stream) if stream.isatty() else None
-    return iter([line]) if size is None else folded(line, size[0])
+    return iter([line]) if size is None else folded(line, size[0], hanging)
 
 
-def folded(line: str, columns: int) -> Iterator[str]:
+def folded(line: str, columns: int, hanging: int | None = None) -> Iterator[str]:
     """Yield a line in parts of at most so many columns, those after the first indented to where the text began."""
     if width(line) <= columns:
         yield line
         return
-    hanging = " " * min(_indent(line), columns // 2)
+    yield from _parts(line, columns, " " * min(_indent(line) if hanging is None else hanging, columns // 2))
+
+
+def _parts(line: str, columns: int, hanging: str) -> Iterator[str]:
+    # What begins further to the right than it may go on would leave most of a narrow terminal empty.
+    if line.startswith(hanging + " "):
+        line = hanging + line.lstrip(" ")
     part = ""
     for word in _pieces(line, columns - len(hanging)):
         if width(part + word.rstrip(" ")) > columns and part.strip(" "):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ..clean import clean_text
 from ..store import limit_lock_waits
+from ..store.passwords import hide_passwords
 from ..tables import Tables
 
 P = ParamSpec("P")
@@ -76,8 +77,7 @@ def said_by(error: BaseException, engine: Engine) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     lines = str(cause).strip().splitlines()
     said = lines[0] if lines else type(cause).__name__
-    password = engine.url.password
-    return clean_text(said.replace(password, "***") if password else said, MOST)
+    return clean_text(hide_passwords(said, engine.url), MOST)
 
 
 def on_database(

@@ -15,7 +15,9 @@ from .finding import Finding, failed, looking, ok, on_database, skipped, warning
 #: An alert that waits so long is told, and after so long it is a failure. A relay looks every few seconds.
 LATE = timedelta(minutes=1)
 TOO_LATE = timedelta(minutes=5)
-_SEE = "driftbreaker outbox list shows them; after the cure: driftbreaker outbox retry --all"
+_LIST = "See them: driftbreaker outbox list"
+_RETRY = f"{_LIST}; after the cure: driftbreaker outbox retry --all"
+_SEND = f"{_LIST}; send them: driftbreaker relay"
 
 
 @on_database("outbox")
@@ -27,7 +29,7 @@ def check_outbox(engine: Engine, tables: Tables | None = None) -> Finding:
         entry, delivery = refused[0]
         told = f"{_alerts(len(refused))} refused, {_of(entry)} by {delivery.channel}: {_error(delivery)}"
         fires = any(entry.state is AlertState.FIRING for entry, _ in refused)
-        return failed("outbox", told, _SEE) if fires else warning("outbox", told, _SEE)
+        return failed("outbox", told, _RETRY) if fires else warning("outbox", told, _RETRY)
     waiting = [entry for entry in found if _waits(entry)]
     if not waiting:
         fire = sum(entry.state is AlertState.FIRING and not entry.lapsed for entry in found)
@@ -37,7 +39,9 @@ def check_outbox(engine: Engine, tables: Tables | None = None) -> Finding:
     told = f"{_alerts(len(waiting))} waiting, {_of(oldest)} for {_length(age)}{_why(oldest)}"
     if age < LATE:
         return ok("outbox", told)
-    return failed("outbox", told, _SEE) if age >= TOO_LATE else warning("outbox", told, _SEE)
+    # There is nothing to try again where nothing was tried.
+    advice = _RETRY if any(each.failing for entry in waiting for each in entry.deliveries) else _SEND
+    return failed("outbox", told, advice) if age >= TOO_LATE else warning("outbox", told, advice)
 
 
 @on_database("relay")

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CursorResult, Row, Select
+from sqlalchemy import Connection, CursorResult, Row, Select
 
 from ..model import BreakerState, HistoryEntry, Incident, Key
 from ..statements import changes, listing, reads, sql_for
@@ -61,10 +61,10 @@ def overview(look: Look) -> Overview | None:
     return None if own is None else _overview(own, {row.name: row for row in rows.values() if row.scope == ""})
 
 
-def names_near(session: Session, tables: Tables, name: str) -> list[str]:
+def names_near(at: Session | Connection, tables: Tables, name: str) -> list[str]:
     """Return names that a misspelt one may have meant: those that begin as it does, and the first ones of all."""
-    found = [row.name for row in _run(session, tables, listing.names, name=name[:1], limit=NEAR)]
-    return found + [row.name for row in _run(session, tables, listing.names, name="", limit=NEAR)]
+    found = [row.name for row in _run(at, tables, listing.names, name=name[:1], limit=NEAR)]
+    return found + [row.name for row in _run(at, tables, listing.names, name="", limit=NEAR)]
 
 
 def names_that_begin(session: Session, tables: Tables, begin: str) -> list[str]:
@@ -90,8 +90,9 @@ def history_about(session: Session, tables: Tables, incident: Incident, *, limit
     return [history_entry_of(row) for row in _run(session, tables, changes.about, **values, limit=limit)]
 
 
-def _run(session: Session, tables: Tables, statement: Any, **values: Any) -> CursorResult[Any]:
-    connection = session.connection(bind_arguments={"clause": tables.breakers})
+def _run(at: Session | Connection, tables: Tables, statement: Any, **values: Any) -> CursorResult[Any]:
+    # Who only looks has no session: what one needs takes longer to import than the look takes.
+    connection = at if isinstance(at, Connection) else at.connection(bind_arguments={"clause": tables.breakers})
     built: Select[Any] = statement(sql_for(tables, connection.dialect.name))
     return connection.execute(built, {f"p_{name}": value for name, value in values.items()})
 

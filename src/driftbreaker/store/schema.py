@@ -64,6 +64,11 @@ def create_missing(session: Session, tables: Tables) -> list[str]:
     return [str(item.name) for item in missing]
 
 
+def names_of_missing(session: Session, tables: Tables) -> list[str]:
+    """Return the names of what `create_missing` would make. Makes nothing."""
+    return [str(item.name) for item in _missing(session.connection(), tables)]
+
+
 def statements_for_missing(session: Session, tables: Tables) -> list[str]:
     """Return what `create_missing` would send to make tables and indexes, as text. Makes nothing."""
     connection = session.connection()

@@ -12,6 +12,7 @@ from driftbreaker.cli.completion import names
 from driftbreaker.cli.database import database_option, open_database
 from driftbreaker.cli.options import shared
 from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import can_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 @click.option("--breaker", "name", metavar="NAME", shell_complete=names, help="Of this breaker, with all its scopes.")
 @click.option("--actor", metavar="WHO", help="By this person or program, exactly as on record.")
 @shared("output", type=click.Choice(["csv", "jsonl"]), default="csv", help="How to print it.  [default: csv]")
-def export(url: str | None, output: str, **which: str | None) -> None:
+@shared("as_json", help="The same as -o jsonl.")
+def export(url: str | None, output: str, as_json: bool, **which: str | None) -> None:
     """Write the history of all breakers, oldest first: who did what, why, when, by which door.
 
     A stream of any length, read in many short transactions: what was committed when it begins is in it, once. Every
     entry of the table is looked at, whatever is wanted of it. CSV is for spreadsheets; what it escapes, JSON lines
     give back as it was.
     """
+    output = "jsonl" if as_json else output
     with open_database(url) as database:
         wanted, written = _wanted(database, **which), 0
         with _progress() as advance:
@@ -81,7 +84,7 @@ def _stretches(database: Database, wanted: Wanted, output: str, advance: Advance
 @contextmanager
 def _progress() -> Iterator[Advance]:
     """Show how far it is, to whoever sits at a terminal that does not show the data."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
+    if not can_draw(sys.stderr) or sys.stdout.isatty():
         yield lambda *_: None
         return
     with click.progressbar(length=1, label="Exporting", file=sys.stderr) as bar:

@@ -11,6 +11,7 @@ from driftbreaker.cli.exits import NotFound, Usage
 from driftbreaker.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from driftbreaker.cli.engine import Database
@@ -35,6 +36,11 @@ def found(session: Session, database: Database, name: str, scope: str | None) ->
     return of_scope
 
 
+def near(at: Session | Connection, database: Database, name: str) -> str | None:
+    """Return a name on record that may have been meant."""
+    return next(iter(get_close_matches(name, store.names_near(at, database.tables, name), n=1)), None)
+
+
 def _hint(session: Session, database: Database, name: str) -> str:
-    near = get_close_matches(name, store.names_near(session, database.tables, name), n=1)
-    return f"did you mean {near[0]!r}?" if near else "driftbreaker list shows what there is"
+    found = near(session, database, name)
+    return "driftbreaker list shows what there is" if found is None else f"did you mean {found!r}?"

@@ -13,6 +13,7 @@ from driftbreaker.cli.exits import CannotTell, NotFound, Usage
 from driftbreaker.cli.people import actor, by_option, dry_run_option
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,8 +166,7 @@ def _show(
         row = None if after is None else document.breaker(after)
         say(render({"outcome": became, "dry_run": dry_run, "settings": json.loads(settings.as_json), "breaker": row}))
     else:
-        for line in [] if after is None else screen.listed(after):
-            say(line)
+        say_lines([] if after is None else screen.listed(after))
     tell(_SENTENCES[became])
     if dry_run:
         tell("Nothing was changed: this is what it would be.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftbreaker.cli.breakers.knowing import known
 from driftbreaker.cli.completion import name_argument
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Failure, NotFound, Usage
@@ -54,7 +55,8 @@ def disable(name: str, url: str | None, reason: str | None, by: str | None, is_n
     Until somebody enables it, unless --until or --for says otherwise. Off already for another reason: this one takes
     its place, with an incident of its own. Exits with 5, and says who, when another person wanted it off for longer.
     """
-    why, who = reason_for(reason, f"is {name} turned off"), actor(by)
+    look = None if is_new else known(url, name, rest["scope"])
+    why, who = reason_for(reason, f"is {name} turned off", look), actor(by)
 
     def do(breaker: CircuitBreaker, now: datetime) -> bool:
         until = end_of(rest["until"], rest["length"], now, none="until enabled")
@@ -79,7 +81,7 @@ def hold(name: str, url: str | None, reason: str | None, by: str | None, **rest:
     somebody enables it. Exits with 1 when V2 is on: there is nothing to hold, and `disable` turns it off; with 5, and
     says who, when another person wanted it off for longer.
     """
-    why, who = reason_for(reason, f"is {name} held off"), actor(by)
+    why, who = reason_for(reason, f"is {name} held off", known(url, name, rest["scope"])), actor(by)
 
     def do(breaker: CircuitBreaker, now: datetime) -> bool:
         if rest["until"] is None and rest["length"] is None:
@@ -106,7 +108,7 @@ def enable(name: str, url: str | None, reason: str | None, by: str | None, yes: 
     Shows why it is off and asks first; -y answers yes. Exits with 5, and says who, when somebody has changed it since
     it was shown.
     """
-    why, who = reason_for(reason, f"is {name} turned on"), actor(by)
+    why, who = reason_for(reason, f"is {name} turned on", known(url, name, rest["scope"])), actor(by)
 
     def do(breaker: CircuitBreaker, _: datetime) -> bool:
         return breaker.enable(why, actor=who)
@@ -124,7 +126,7 @@ def enable(name: str, url: str | None, reason: str | None, by: str | None, yes: 
 @json_option
 def reset(name: str, url: str | None, reason: str | None, by: str | None, yes: bool, **rest: Any) -> None:
     """Turn V2 on, and forget what was counted: the streak, schema errors, a force."""
-    why, who = reason_for(reason, f"is {name} reset"), actor(by)
+    why, who = reason_for(reason, f"is {name} reset", known(url, name, rest["scope"])), actor(by)
 
     def do(breaker: CircuitBreaker, _: datetime) -> bool:
         # What it forgets on a breaker that is on makes no new version of it, but is on record.
@@ -161,7 +163,7 @@ def force_on(
     """
     if confirmed != name:
         raise Usage(f"forcing {name} on means that no drift turns it off: give --confirm={name}")
-    why, who = reason_for(reason, f"is {name} forced on"), actor(by)
+    why, who = reason_for(reason, f"is {name} forced on", known(url, name, rest["scope"])), actor(by)
 
     def do(breaker: CircuitBreaker, now: datetime) -> bool:
         until = end_of(rest["until"], rest["length"], now, none=None)

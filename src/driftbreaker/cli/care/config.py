@@ -11,12 +11,17 @@ import click
 
 from driftbreaker.cli.environment import VARIABLES, Kind, found
 from driftbreaker.cli.exits import Failure, Status, Usage
+from driftbreaker.cli.groups import Lazy, LazyGroup
 from driftbreaker.cli.output import Format, chosen, format_options, print_rows
-from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.text import plain, tell
+from driftbreaker.cli.width import say_lines
 
 HIDDEN = "***"
 UNREADABLE = "not shown: it cannot be read as a URL"
 _OURS = ("DRIFTBREAKER_", "ALERTMANAGER_")
+_LONGEST = max(map(len, VARIABLES))
+# The column in which a value begins: after a shape, the name, and two blanks.
+_VALUE = _LONGEST + 4
 COLUMNS = ("name", "value", "source", "error", "about")
 
 
@@ -30,12 +35,14 @@ class Row(NamedTuple):
     about: str
 
 
-@click.group()
-def config() -> None:
-    """See the settings of the command line, and where they come from."""
+config = LazyGroup(
+    name="config",
+    lazy={"show": Lazy(__name__, "show", "Show every setting, its value, and where it came from.")},
+    help="See the settings of the command line, and where they come from.",
+)
 
 
-@config.command()
+@click.command()
 @format_options
 def show(output: str | None, as_json: bool) -> None:
     """Show every setting that the command line reads, its value, and where it came from.
@@ -46,8 +53,7 @@ def show(output: str | None, as_json: bool) -> None:
     kind = chosen(output, as_json)
     rows = [_row(name) for name in VARIABLES]
     if kind is Format.TABLE:
-        for line in _lines(rows):
-            say(line)
+        say_lines(_lines(rows), _VALUE)
     else:
         print_rows(kind, "settings", [row._asdict() for row in rows], COLUMNS)
     for told in _unread():
@@ -64,17 +70,21 @@ def _row(name: str) -> Row:
         return Row(name, None, None, error.message, variable.about)
     if value is None:
         return Row(name, None, None, None, variable.about)
-    shown = _SHOWN[variable.kind](value)
     source = "environment" if path is None else f"file {path}"
-    return Row(name, shown, source, UNREADABLE if shown == UNREADABLE else None, variable.about)
+    if variable.kind is Kind.DATABASE:
+        shown, wrong = _database(value)
+    else:
+        shown = _SHOWN[variable.kind](value)
+        wrong = UNREADABLE if shown == UNREADABLE else None
+    return Row(name, shown, source, wrong, variable.about)
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
-    width = max(len(row.name) for row in rows)
     for row in rows:
-        name = f"{row.name:<{width}}"
+        name = f"{row.name:<{_LONGEST}}"
         if row.error is not None:
-            yield f"{click.style('■', fg='red', bold=True)} {name}  {plain(row.error)}"
+            value = "" if row.value in (None, UNREADABLE) else f"{plain(str(row.value))}: "
+            yield f"{click.style('■', fg='red', bold=True)} {name}  {value}{plain(row.error)}"
         elif row.value is None:
             yield f"◌ {name}  not set: {row.about}"
         else:
@@ -92,13 +102,22 @@ def _unread() -> Iterator[str]:
             yield plain(f"{name} is set, and the command line does not read it{meant}")
 
 
-def _database(value: str) -> str:
+def _database(value: str) -> tuple[str, str | None]:
+    """Return the URL as it may be shown, and why the command line cannot use it: a service may be able to."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     from driftbreaker.cli.engine import checked_url, shown_url
 
     try:
-        return shown_url(checked_url(value))
-    except Failure:
-        return UNREADABLE
+        shown = shown_url(make_url(value))
+    except (ArgumentError, ValueError):
+        return UNREADABLE, UNREADABLE
+    try:
+        checked_url(value)
+    except Failure as error:
+        return shown, error.message
+    return shown, None
 
 
 def _urls(value: str) -> str:
@@ -136,7 +155,6 @@ def _secret_urls(value: str) -> str:
 _SHOWN: Mapping[Kind, Callable[[str], Any]] = {
     Kind.PLAIN: str,
     Kind.SECRET: lambda _: HIDDEN,
-    Kind.DATABASE: _database,
     Kind.URLS: _urls,
     Kind.SECRET_URL: _secret_url,
     Kind.SECRET_URLS: _secret_urls,

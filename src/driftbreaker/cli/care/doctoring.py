@@ -11,17 +11,20 @@ import click
 from driftbreaker.cli.channels import Receivers, alertmanager_of, channel_options
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.environment import setting
-from driftbreaker.cli.exits import Status, Usage
+from driftbreaker.cli.exits import Failure, Status, Usage
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
+from driftbreaker.cli.width import say_lines
 
 if TYPE_CHECKING:
-    from driftbreaker.cli.engine import Database
     from driftbreaker.health import Finding
 
 JOBS = ("checking", "reporting", "relaying")
 READY = "Try the way to your pager: driftbreaker alerts test"
 AGAIN = "When that is done, look again: driftbreaker doctor"
+_WHERE = "Correct --db, or DRIFTBREAKER_DATABASE_URL: driftbreaker config show says what it is"
+# The column in which a finding tells what it found: after a shape, the verdict, and the finding's name.
+_TOLD = 28
 _SHAPES = {"ok": ("●", "green"), "warning": ("▲", "yellow"), "failed": ("■", "red"), "skipped": ("◌", "bright_black")}
 
 
@@ -59,11 +62,10 @@ def doctor(
     COSTSIM_INCIDENT_DIR). Exits with 1 when anything failed. Run it as the role, and on the host, that it is about.
     """
     found: list[Finding] = []
-    with open_database(url) as database:
-        for finding in _examined(database, receivers, jobs, resend_interval):
-            found.append(finding)
-            if not as_json:
-                _print(finding)
+    for finding in _examined(url, receivers, jobs, resend_interval):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
     counts = Counter(finding.verdict.value for finding in found)
     healthy = not counts["failed"] and not (strict and counts["warning"])
     if as_json:
@@ -75,17 +77,25 @@ def doctor(
         raise click.exceptions.Exit(Status.NO)
 
 
-def _examined(
-    database: Database, receivers: Receivers, jobs: Iterable[str], resend_interval: float
-) -> Iterator[Finding]:
-    from driftbreaker.cli.engine import CONNECT_TIMEOUT
-    from driftbreaker.health import Job, examine
-
-    wanted = [Job(job) for job in jobs]
-    yield from examine(database.engine, jobs=wanted, tables=database.tables, connect_timeout=CONNECT_TIMEOUT)
+def _examined(url: str | None, receivers: Receivers, jobs: Iterable[str], resend_interval: float) -> Iterator[Finding]:
+    yield from _of_database(url, jobs)
     yield from _of_alertmanagers(receivers, resend_interval)
     yield from _of_directories(receivers)
     yield from _of_others(receivers)
+
+
+def _of_database(url: str | None, jobs: Iterable[str]) -> Iterator[Finding]:
+    from driftbreaker.health import Finding, Job, Verdict, examine
+
+    wanted = [Job(job) for job in jobs]
+    try:
+        with open_database(url) as database:
+            from driftbreaker.cli.engine import CONNECT_TIMEOUT
+
+            yield from examine(database.engine, jobs=wanted, tables=database.tables, connect_timeout=CONNECT_TIMEOUT)
+    except Failure as error:
+        # A wrong URL says nothing of the way to the pager, which is looked at all the same.
+        yield Finding(name="database", verdict=Verdict.FAILED, told=error.message, advice=_WHERE)
 
 
 def _of_alertmanagers(receivers: Receivers, resend_interval: float) -> Iterator[Finding]:
@@ -126,9 +136,10 @@ def _of_others(receivers: Receivers) -> Iterator[Finding]:
 def _print(finding: Finding) -> None:
     shape, colour = _SHAPES[finding.verdict.value]
     word = click.style(f"{shape} {finding.verdict.value:<7}", fg=colour, bold=finding.verdict.value != "skipped")
-    say(f"{word}  {finding.name:<15}  {plain(finding.told)}")
+    lines = [f"{word}  {finding.name:<15}  {plain(finding.told)}"]
     if finding.advice:
-        say(f"{'':<9}  {'':<15}  do: {plain(finding.advice)}")
+        lines.append(f"{'':<{_TOLD}}do: {plain(finding.advice)}")
+    say_lines(lines, _TOLD)
 
 
 def _document(finding: Finding) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from driftbreaker.cli.database import database_option, json_option, open_database
 from driftbreaker.cli.exits import Status
+from driftbreaker.cli.groups import Lazy, LazyGroup
 from driftbreaker.cli.people import dry_run_option
 from driftbreaker.cli.text import as_json as render
 from driftbreaker.cli.text import plain, say, tell
@@ -15,13 +16,17 @@ from driftbreaker.cli.text import plain, say, tell
 if TYPE_CHECKING:
     from driftbreaker.cli.engine import Database
 
+_COMMANDS = {
+    "create": Lazy(__name__, "create", "Make the tables and indexes that are missing, and say which."),
+    "verify": Lazy(__name__, "verify", "Say each way in which they differ from what this version wants."),
+}
 
-@click.group()
-def schema() -> None:
-    """Make the tables, or see whether they are as this version wants them."""
+schema = LazyGroup(
+    name="schema", lazy=_COMMANDS, help="Make the tables, or see whether they are as this version wants them."
+)
 
 
-@schema.command()
+@click.command()
 @database_option
 @dry_run_option
 @json_option
@@ -48,7 +53,7 @@ def create(url: str | None, dry_run: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(Status.NO)
 
 
-@schema.command()
+@click.command()
 @database_option
 @json_option
 def verify(url: str | None, as_json: bool) -> None:
@@ -82,10 +87,24 @@ def found_in(database: Database) -> list[str]:
     return schema_differences(database.engine, database.tables)
 
 
-def tell_made(made: list[str], database: Database) -> None:
-    """Say in one sentence what was made."""
+def would_make(database: Database) -> list[str]:
+    """Return the names of what is missing, and make nothing."""
+    from driftbreaker.store.schema import names_of_missing
+
+    with database.session(keeps=False) as session:
+        return names_of_missing(session, database.tables)
+
+
+def is_curable(difference: str) -> bool:
+    """Return whether `make` cures a difference: it makes tables and indexes, and alters none."""
+    return difference.endswith("is missing") and not difference.startswith("the column")
+
+
+def tell_made(made: list[str], database: Database, *, dry: bool = False) -> None:
+    """Say in one sentence what was made, or would be."""
     things = "1 table or index" if len(made) == 1 else f"{len(made)} tables or indexes"
-    tell(plain(f"Made {things} in {database.shown}." if made else f"Nothing was missing in {database.shown}."))
+    verb = "Would make" if dry else "Made"
+    tell(plain(f"{verb} {things} in {database.shown}." if made else f"Nothing was missing in {database.shown}."))
 
 
 def _print_statements(database: Database, *, in_json: bool) -> None:
@@ -104,7 +123,7 @@ def _print_statements(database: Database, *, in_json: bool) -> None:
 def _tell_differences(differences: list[str], database: Database, *, aloud: bool) -> None:
     for difference in differences if aloud else ():
         say(plain(difference))
-    missing = [each for each in differences if each.endswith("is missing") and not each.startswith("the column")]
+    missing = [each for each in differences if is_curable(each)]
     if missing:
         tell("driftbreaker schema create makes tables and indexes that are missing.")
     if len(missing) < len(differences):

@@ -13,6 +13,7 @@ import click
 from driftbreaker.cli.database import json_option
 from driftbreaker.cli.exits import Usage
 from driftbreaker.cli.options import shared
+from driftbreaker.cli.width import can_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -157,7 +158,7 @@ def _paging(engine: Engine, url: str | None, breakers: tuple[str, ...]) -> Itera
 
 @contextmanager
 def _progress(requests: int) -> Iterator[Callable[[], None]]:
-    if not sys.stderr.isatty():
+    if not can_draw(sys.stderr):
         yield lambda: None
         return
     with click.progressbar(length=requests, label="Serving requests", file=sys.stderr) as bar:

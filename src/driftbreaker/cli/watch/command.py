@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ import click
 from driftbreaker.cli.completion import optional_name_argument
 from driftbreaker.cli.database import open_database, url_option
 from driftbreaker.cli.exits import Failure, TimedOut, Usage
+from driftbreaker.cli.options import shared
 from driftbreaker.cli.seconds import Seconds
 from driftbreaker.cli.text import plain, tell
+from driftbreaker.cli.width import can_draw
 
 if TYPE_CHECKING:
     from driftbreaker.cli.engine import Database
@@ -36,7 +37,8 @@ PATIENCE = 5.0
 )
 @click.option("--timeout", type=Seconds(min=0), metavar="S", help="End with 124 after so many seconds.")
 @click.option("--new", "is_new", is_flag=True, help="Nothing is on record of this name yet, and it is spelt right.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document per line: what is, then every change.")
+@shared("output", type=click.Choice(["table", "jsonl"]))
+@shared("as_json", help="The same as -o jsonl: a document per line, what is, then every change.")
 def watch(
     name: str | None,
     url: str | None,
@@ -45,6 +47,7 @@ def watch(
     interval: float,
     timeout: float | None,
     is_new: bool,
+    output: str | None,
     as_json: bool,
 ) -> None:
     """Watch one breaker or all of them, as they change.
@@ -60,7 +63,7 @@ def watch(
         eyes = _eyes(database, name, scope)
         if not is_new:
             eyes.must_be_there()
-        shown = _shown(named=name is not None, as_json=as_json)
+        shown = _shown(named=name is not None, as_json=as_json or output == "jsonl")
         try:
             _run(eyes, shown, pace, until)
         except _OverError:
@@ -100,7 +103,7 @@ def _eyes(database: Database, name: str | None, scope: str | None) -> Eyes:
 
 
 def _shown(*, named: bool, as_json: bool) -> Lines | Live:
-    if as_json or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+    if as_json or not can_draw(sys.stdout):
         from driftbreaker.cli.watch.lines import Lines
 
         return Lines(as_json=as_json, named=named)
