@@ -20,7 +20,7 @@ from driftbreaker import (
     CircuitBreaker,
     costsim,
 )
-from tests.support.desk import REFUSALS, Call, Desk, at_scale, refused
+from tests.support.desk import EXPIRED, OPEN, REFUSALS, Call, Desk, at_scale, refused
 from tests.support.odd import HOSTILES, ODD
 
 AHEAD = datetime.now(UTC) + timedelta(days=1)
@@ -43,6 +43,8 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "threshold": (None, 1, 3),
     "when": ("now", "commit"),
     "option": (None,),
+    "incident": (None, OPEN, EXPIRED, "nobody's"),
+    "of incident": (OPEN, EXPIRED, "nobody's"),
 }
 
 
@@ -65,6 +67,10 @@ METHODS: dict[str, tuple[tuple[str, ...], Call]] = {
     "enable": (("reason", "actor"), lambda b, r, a: b.enable(r, actor=a)),
     "reset": (("reason", "actor"), lambda b, r, a: b.reset(r, actor=a)),
     "force_on": (("reason", "actor", "until"), lambda b, r, a, u: b.force_on(r, actor=a, until=u)),
+    "acknowledge": (("reason", "actor", "incident"), lambda b, r, a, i: b.acknowledge(r, actor=a, incident_id=i)),
+    "assign": (("text", "reason", "actor", "incident"), lambda b, t, r, a, i: b.assign(t, r, actor=a, incident_id=i)),
+    "add_note": (("reason", "actor", "incident"), lambda b, body, a, i: b.add_note(body, actor=a, incident_id=i)),
+    "get_notes": (("of incident", "limit"), lambda b, incident, limit: b.get_notes(incident, limit)),
     "get_incidents": (("flag", "limit"), lambda b, flag, limit: b.get_incidents(flag, limit)),
     "get_history": (("limit", "before"), lambda b, limit, before: b.get_history(limit, before)),
 }
