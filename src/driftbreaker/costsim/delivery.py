@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..alerts import Channel
-from ..checks import MAX_TTL, check_threshold_count, check_threshold_score
+from ..checks import MAX_TTL, check_threshold_count, check_threshold_score, looks
 from .configuration import Configuration, peers_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def create_relay(engine: Engine | AsyncEngine, **options: Any) -> Relay | AsyncR
     defaults = {"tries": tries, "retry_base": base, "lease": _lease(tries, base, configuration.alertmanager_timeout)}
     options = {**defaults, **options}
     channels = options.pop("channels", None)
-    kind = AsyncRelay if hasattr(engine, "sync_engine") else Relay
+    kind = AsyncRelay if looks(lambda: hasattr(engine, "sync_engine")) else Relay
     return kind(engine, _channels(configuration) if channels is None else channels, **options)  # type: ignore[arg-type]
 
 
