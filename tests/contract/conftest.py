@@ -9,7 +9,8 @@ from sqlalchemy import Engine, create_engine
 
 from driftbreaker import metadata
 from driftbreaker.testing import PostgresServer
-from tests.support.desk import LONG, Desk
+from tests.support.desk import Desk
+from tests.support.size import LONG
 
 PLACES = ["sqlite", "postgresql"] if LONG else ["sqlite"]
 

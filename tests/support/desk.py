@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from driftbreaker import BreakerSettings, CircuitBreaker, InvalidArgumentError, WrongSessionError
 from driftbreaker.tables import default_tables
-
-LONG = bool(os.environ.get("DRIFTBREAKER_LONG"))
+from tests.support.size import LONG
 
 at_scale = settings(
     max_examples=3_000 if LONG else 40,
