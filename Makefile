@@ -27,9 +27,11 @@ test-alertmanager: .venv/.ready
 versions: .venv/.ready
 	scripts/versions
 
-# Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night.
+# Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night: that, and the
+# long form of all others that have one.
+LONG_FORMS := tests/model tests/postgres/test_isolation.py $(wildcard tests/contract/test_*_at_scale.py) tests/unit/test_settings_stored.py
 torture: .venv/.ready
-	$(if $(LONG),DRIFTBREAKER_LONG=1 )$(BIN)/pytest tests/torture
+	$(if $(filter-out 0,$(LONG)),DRIFTBREAKER_LONG=1 $(BIN)/pytest tests/torture $(LONG_FORMS),$(BIN)/pytest tests/torture)
 
 # Hundreds of small changes to the core, each of which some test must notice: an hour. SHARE=1/2 runs half of them.
 mutants: .venv/.ready

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from driftbreaker import (
@@ -20,7 +22,8 @@ from driftbreaker import (
     CircuitBreaker,
     costsim,
 )
-from tests.support.desk import REFUSALS, Call, Desk, at_scale, refused
+from tests.support.desk import EXPIRED, OPEN, REFUSALS, Call, Desk, at_scale, refused
+from tests.support.inbox import Inbox
 from tests.support.odd import HOSTILES, ODD
 
 AHEAD = datetime.now(UTC) + timedelta(days=1)
@@ -43,6 +46,8 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "threshold": (None, 1, 3),
     "when": ("now", "commit"),
     "option": (None,),
+    "incident": (None, OPEN, EXPIRED, "nobody's"),
+    "of incident": (OPEN, EXPIRED, "nobody's"),
 }
 
 
@@ -65,6 +70,10 @@ METHODS: dict[str, tuple[tuple[str, ...], Call]] = {
     "enable": (("reason", "actor"), lambda b, r, a: b.enable(r, actor=a)),
     "reset": (("reason", "actor"), lambda b, r, a: b.reset(r, actor=a)),
     "force_on": (("reason", "actor", "until"), lambda b, r, a, u: b.force_on(r, actor=a, until=u)),
+    "acknowledge": (("reason", "actor", "incident"), lambda b, r, a, i: b.acknowledge(r, actor=a, incident_id=i)),
+    "assign": (("text", "reason", "actor", "incident"), lambda b, t, r, a, i: b.assign(t, r, actor=a, incident_id=i)),
+    "add_note": (("reason", "actor", "incident"), lambda b, body, a, i: b.add_note(body, actor=a, incident_id=i)),
+    "get_notes": (("of incident", "limit"), lambda b, incident, limit: b.get_notes(incident, limit)),
     "get_incidents": (("flag", "limit"), lambda b, flag, limit: b.get_incidents(flag, limit)),
     "get_history": (("limit", "before"), lambda b, limit, before: b.get_history(limit, before)),
 }
@@ -183,3 +192,63 @@ def test_sessions(door: Any) -> None:
     holds()
     for session in HOSTILES:
         assert refused(door, session, "pricing") is not None
+
+
+# The least, the most and the odd ones of what is legal: they must work, too.
+SECONDS = (None, 0.001, 3.1536e9, Fraction(1, 3))
+COUNTS = (1, 7, 2**63 - 1)
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("resend_interval", "lease", "poll", "keep"), SECONDS),
+    **dict.fromkeys(("tries", "batch"), COUNTS),
+    "retry_base": (0, 5e-324, 1e308),
+    "notify": (True, False),
+    "tables": (None,),
+    "clock": (None,),
+    "channels": (None, (), []),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_relays(outbox: Engine, option: str) -> None:
+    """One that is made delivers what fires and what is over; one that cannot be is refused by the option's name."""
+
+    @at_scale
+    @given(st.one_of(st.sampled_from(OPTIONS[option]), ODD))
+    def holds(value: Any) -> None:
+        delivers_or_is_refused(outbox, option, value)
+
+    holds()
+    for odd in HOSTILES:
+        delivers_or_is_refused(outbox, option, odd)
+
+
+def delivers_or_is_refused(engine: Engine, option: str, value: Any) -> None:
+    inbox = Inbox()
+    made: list[Any] = []
+    refusal = refused(lambda: made.append(costsim.create_relay(engine, **{"channels": [inbox], option: value})))
+    if refusal is not None:
+        assert option in refusal or (option == "channels" and "channel" in refusal) or "no usable argument" in refusal
+        assert len(refusal) < 1_000
+        return
+    if option == "clock" and refused(made[0].run_once) is not None:
+        return  # what a clock says can be refused only when it is asked
+    with Session(engine) as session:
+        CircuitBreaker(session, "pricing").disable("maintenance", actor="alice")
+        session.commit()
+        made[0].run_once()
+        CircuitBreaker(session, "pricing").enable("over", actor="alice")
+        session.commit()
+        made[0].run_once()
+    # However often: what is said again after a millisecond is due again at once.
+    assert option == "channels" or list(dict.fromkeys(inbox.states)) == ["firing", "resolved"]
+
+
+def test_relays_engines() -> None:
+    @at_scale
+    @given(ODD)
+    def holds(engine: Any) -> None:
+        assert "engine must be a sqlalchemy" in (refused(costsim.create_relay, engine) or "")
+
+    holds()
+    for engine in HOSTILES:
+        assert "engine must be a sqlalchemy" in (refused(costsim.create_relay, engine) or ""), repr(type(engine))

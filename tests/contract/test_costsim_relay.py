@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from driftbreaker import InvalidArgumentError, Pass, Relay
-from driftbreaker.costsim import create_relay
+from driftbreaker.costsim import CircuitBreaker, create_relay
 from tests.support.inbox import Inbox
 from tests.support.receiver import Answer, Receiver
 from tests.support.worlds import Blocking, World
@@ -106,15 +107,66 @@ def test_options_win(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("ALERTMANAGER_URL", "ftp://alerts"),
         ("ALERTMANAGER_URL", "http://alerts,nonsense"),
+        ("ALERTMANAGER_URL", "http://x:99999"),
         ("ALERTMANAGER_TIMEOUT", "0"),
+        ("ALERTMANAGER_TIMEOUT", "1e300"),
         ("ALERTMANAGER_RETRY_ATTEMPTS", "0"),
+        ("ALERTMANAGER_RETRY_ATTEMPTS", "1000000000"),
         ("ALERTMANAGER_RETRY_DELAY", "soon"),
+        ("ALERTMANAGER_RETRY_DELAY", "1e300"),
     ],
 )
-def test_what_does_not_parse_names_the_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_what_cannot_be_names_the_variable_and_its_value_to_the_breaker_and_to_the_relay(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("ALERTMANAGER_URL", "http://alerts")
     monkeypatch.setenv(variable, value)
-    with pytest.raises(InvalidArgumentError, match=variable):
-        create_relay(create_engine("sqlite://"))
+    for make in (lambda: CircuitBreaker(Session()), lambda: create_relay(create_engine("sqlite://"))):
+        with pytest.raises(InvalidArgumentError, match=f"^the environment variable {variable} is {value!r}: it must "):
+            make()
+
+
+def test_the_most_that_the_environment_may_say_makes_a_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it together: what is in range variable by variable must not be refused as an option nobody gave."""
+    monkeypatch.setenv("ALERTMANAGER_URL", "http://alerts")
+    monkeypatch.setenv("ALERTMANAGER_TIMEOUT", "86400")
+    monkeypatch.setenv("ALERTMANAGER_RETRY_ATTEMPTS", "1000")
+    monkeypatch.setenv("ALERTMANAGER_RETRY_DELAY", "86400")
+    relay = create_relay(create_engine("sqlite://"))
+    assert isinstance(relay, Relay)
+    assert relay._options.patience >= 1_000 * 86_400 + 1_023 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("tries", value) for value in ("3", None, 0, 1.5, True, 10**400)),
+        *(("retry_base", value) for value in ("1", None, -1, float("nan"))),
+        *(("lease", value) for value in ("1", None, 0)),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(option: str, value: Any) -> None:
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(InvalidArgumentError, match=f"^{option} must be "):
+        create_relay(create_engine("sqlite://"), **options)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("tries", 10**9), ("tries", 2**63 - 1), ("retry_base", 1e300), ("retry_base", 10**308)]
+)
+def test_an_option_that_a_relay_takes_is_not_refused_for_the_lease_that_follows(option: str, value: Any) -> None:
+    options: dict[str, Any] = {option: value}
+    relay = create_relay(create_engine("sqlite://"), **options)
+    assert isinstance(relay, Relay)
+    assert relay._options.lease == 36_500 * 86_400
+
+
+def test_the_lease_holds_the_tries_and_back_offs_that_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTMANAGER_RETRY_DELAY", "1")
+    monkeypatch.setenv("ALERTMANAGER_RETRY_ATTEMPTS", "1")
+    relay = create_relay(create_engine("sqlite://"), tries=3, retry_base=50.0)
+    assert isinstance(relay, Relay)
+    assert relay._options.lease == pytest.approx((3 * 10 + 7 * 50) / 0.75 + 1)
 
 
 def test_the_lease_holds_all_the_tries_of_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,3 +207,36 @@ def test_bad_input_is_refused_and_changes_nothing(world: World, call: Callable[[
     with world.committed() as breaker, pytest.raises(InvalidArgumentError, match=message):
         call(breaker)
     assert world.everything() == before
+
+
+ON_NOBODYS: dict[str, Callable[[Any], Any]] = {
+    "acknowledge": lambda breaker: breaker.acknowledge("on it", actor="alice", incident_id="nobody's"),
+    "assign": lambda breaker: breaker.assign("bob", "his code", actor="alice", incident_id="nobody's"),
+    "add_note": lambda breaker: breaker.add_note("hm", actor="alice", incident_id="nobody's"),
+}
+
+
+@pytest.mark.parametrize("action", ON_NOBODYS)
+def test_a_refused_id_leaves_no_recovery_and_no_settings_behind(world: World, clock: ManualClock, action: str) -> None:
+    with world.committed(settings=None, clock=clock) as breaker:
+        breaker.disable("maintenance", actor="carol", until=clock.now() + HOUR)
+    clock.advance(2 * HOUR)
+    before = world.everything()
+    own = BreakerSettings(failure_threshold=7)
+    with (
+        world.committed(settings=own, clock=clock) as breaker,
+        pytest.raises(InvalidArgumentError, match="no incident"),
+    ):
+        ON_NOBODYS[action](breaker)
+    assert world.everything() == before
+
+
+def test_an_incident_named_after_its_end_is_shown_as_it_ended(world: World, clock: ManualClock) -> None:
+    """Its recovery is written by the same call."""
+    with world.committed(clock=clock) as breaker:
+        _, incident = breaker.disable("maintenance", actor="carol", until=clock.now() + HOUR)
+    clock.advance(2 * HOUR)
+    with world.committed(clock=clock) as breaker:
+        changed, ended = breaker.acknowledge("on it", actor="alice", incident_id=incident.id)
+    assert (changed, ended.id, ended.resolved_by) == (False, incident.id, "system-auto-recover")
+    assert changes(world) == ["disable", "recover"]

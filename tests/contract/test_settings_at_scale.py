@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from driftbreaker import (
     AlertSettings,
@@ -19,10 +22,11 @@ from driftbreaker import (
     Tables,
     listen,
 )
+from driftbreaker.costsim import create_relay
 from driftbreaker.costsim.configuration import Configuration
 from driftbreaker.testing import ManualClock
 from tests.support.desk import REFUSALS, Desk, at_scale, refused, trip
-from tests.support.odd import ODD
+from tests.support.odd import ODD, TEXTS
 
 BREAKER_SETTINGS = [
     "failure_threshold",
@@ -106,15 +110,23 @@ VARIABLES = [
 ]
 
 
+ENGINE = create_engine("sqlite://")
+PEERS = st.builds("http{}://{}:{}{}".format, st.sampled_from(["", "s"]), TEXTS, st.integers(-1, 2**17), TEXTS)
+
+
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_environments(variable: str) -> None:
-    numbers = st.one_of(st.floats(), st.integers(), st.decimals()).map(str)
+    """What cannot be is refused by its name; what a breaker takes, the relay takes, and refuses in the same words."""
+    numbers = st.one_of(st.floats(), st.integers(), st.decimals(), st.floats(0, 1e5), st.integers(0, 2_000)).map(str)
+    several = st.lists(PEERS, min_size=1, max_size=3).map(",".join)
 
     @at_scale
-    @given(st.one_of(numbers, ODD))
+    @given(st.one_of(numbers, several, ODD))
     def holds(value: Any) -> None:
         refusal = refused(lambda: Configuration.from_environment({variable: value}).settings(None, None))
         assert refusal is None or variable in refusal
+        with mock.patch.object(os, "environ", {variable: value}):
+            assert refused(create_relay, ENGINE) == refusal
 
     holds()
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -17,8 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import Machine
 from tests.model.places import Place, postgresql, sqlite
+from tests.support.size import LONG
 
-LONG = os.environ.get("DRIFTBREAKER_LONG") == "1"
 SHORT_RUN: dict[str, Any] = {"max_examples": 90, "stateful_step_count": 15, "derandomize": True}
 LONG_RUN: dict[str, Any] = {"max_examples": 500, "stateful_step_count": 50}
 PLACES = ("sqlite", "sqlite with a real BEGIN", "postgresql")

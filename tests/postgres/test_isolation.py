@@ -24,6 +24,7 @@ from tests.support.isolation import (
     Outcome,
 )
 from tests.support.promises import assert_promises_kept
+from tests.support.size import LONG
 from tests.support.worlds import World
 
 from driftbreaker.testing import PostgresServer
@@ -31,7 +32,6 @@ from driftbreaker.testing import PostgresServer
 DOCUMENT = Path(__file__).parents[2] / "docs" / "isolation.md"
 BEGIN, END = "<!-- matrix: written by tests/postgres/test_isolation.py -->", "<!-- matrix ends -->"
 REWRITE = "DRIFTBREAKER_WRITE_DOCS=1 .venv/bin/pytest tests/postgres/test_isolation.py"
-LONG = bool(os.environ.get("DRIFTBREAKER_LONG"))
 
 FIRST_USE = "no row"
 SITUATIONS = ("alone", "contended", "first use")

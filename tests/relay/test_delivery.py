@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
-from driftbreaker import AlertSettings, BreakerSettings, Cadence, Pass
+from driftbreaker import Alert, AlertSettings, BreakerSettings, Cadence, CircuitBreaker, Outcome, Pass
 from driftbreaker.testing import ManualClock
 from tests.contract.steps import START, trip
-from tests.support.inbox import DOWN, REFUSED, Inbox, PlainInbox
+from tests.support.inbox import ACCEPTED, DOWN, REFUSED, Inbox, PlainInbox
 from tests.support.worlds import World
 
 MINUTE = timedelta(minutes=1)
@@ -366,3 +367,36 @@ def test_a_recovery_that_is_written_days_after_its_time_is_news_then(world: Worl
     (row,) = world.rows("outbox")
     assert (row["ends_at"], row["changed_at"]) == (START + MINUTE, START + timedelta(days=3))
     assert world.relay(inbox, clock=clock).run_once() == Pass(sent=1)
+
+
+def test_a_pass_ends_though_its_first_alert_is_due_again_before_its_last_is_sent(world: World) -> None:
+    """Or nobody could stop a relay whose receiver takes longer over all alerts than it is until they are said again."""
+    clock = ManualClock(START)
+
+    def slowly(_: Alert) -> Outcome:
+        clock.advance(timedelta(seconds=70))
+        return ACCEPTED if len(inbox.alerts) < 20 else DOWN
+
+    inbox = Inbox(answer=slowly)
+    for name in ("first", "second", "third"):
+        with world.committed(name, clock=clock) as breaker:
+            breaker.disable("off", actor="alice")
+        clock.advance(timedelta(seconds=1))
+    relay = world.relay(inbox, batch=1, clock=clock, resend_interval=60.0, lease=3_600.0)
+    assert relay.run_once() == Pass(sent=4)
+    assert [alert.name for alert in inbox.alerts] == ["first", "second", "third", "first"]
+
+
+def test_what_changes_while_a_pass_sends_is_sent_by_it_too(world: World) -> None:
+    def closing(alert: Alert) -> Outcome:
+        if alert.firing:
+            with world.outside.connect() as connection, Session(connection) as session:
+                CircuitBreaker(session, alert.name).enable("fixed", actor="alice")
+                session.commit()
+        return ACCEPTED
+
+    inbox = Inbox(answer=closing)
+    with world.committed() as breaker:
+        breaker.disable("off", actor="alice")
+    assert world.relay(inbox).run_once() == Pass(sent=2)
+    assert inbox.states == ["firing", "resolved"]

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 
 from tests.support.histories import fill
 from tests.support.measured import measured
-from tests.torture.size import size
+from tests.support.size import size
 
 #: What is kept in memory does not grow with them: a tenth shows that as well, within CI's minutes.
 ROWS = size(100_000, 1_000_000)

@@ -12,7 +12,7 @@ import pytest
 from driftbreaker.testing import PostgresServer
 from tests.support.line import Line
 from tests.support.pooler import port_of
-from tests.torture.size import LONG
+from tests.support.size import LONG
 
 ROOT = Path(__file__).parents[2]
 HEAD = """

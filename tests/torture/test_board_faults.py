@@ -16,6 +16,7 @@ from driftbreaker import Basis, Outage
 from tests.support.alertmanagers import eventually
 from tests.support.line import Line
 from tests.support.servers import RestartableServer
+from tests.support.size import LONG, size
 from tests.support.watched import (
     CANNOT_TELL,
     LONG_KNOWN,
@@ -32,7 +33,6 @@ from tests.support.watched import (
     threads,
     watched,
 )
-from tests.torture.size import LONG, size
 
 DRIVERS = ("psycopg", "psycopg-async", "asyncpg")
 BOTH_KINDS = DRIVERS if LONG else ("psycopg", "asyncpg")

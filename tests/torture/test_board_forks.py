@@ -19,8 +19,8 @@ from sqlalchemy import create_engine, text
 from driftbreaker import Basis, Outage, Switchboard
 from driftbreaker.testing import PostgresServer
 from tests.support.alertmanagers import eventually
+from tests.support.size import size
 from tests.support.watched import close_, open_, running
-from tests.torture.size import size
 
 CHILDREN = 8
 PATIENCE = 20.0

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from driftbreaker import BreakerSettings, CircuitBreaker
 from driftbreaker.testing import PostgresServer
+from tests.support.size import LONG
 from tests.support.watched import another_process
-from tests.torture.size import LONG
 from tests.torture.test_host_clock import libfaketime
 
 TTL = 2.0

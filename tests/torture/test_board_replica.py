@@ -13,8 +13,8 @@ from driftbreaker import Basis, Outage
 from tests.support.alertmanagers import always, eventually
 from tests.support.line import Line
 from tests.support.servers import Replica, RestartableServer
+from tests.support.size import LONG
 from tests.support.watched import announced, close_, open_, running, watched
-from tests.torture.size import LONG
 
 LAG = 0.3
 KNOWN_OPEN, KNOWN_CLOSED = (Basis.DATABASE, True), (Basis.DATABASE, False)

@@ -19,6 +19,7 @@ from driftbreaker import Basis, Outage
 from tests.support.alertmanagers import eventually
 from tests.support.full import Disk, moved_to
 from tests.support.servers import RestartableServer
+from tests.support.size import LONG
 from tests.support.watched import (
     CANNOT_TELL,
     LONG_KNOWN,
@@ -29,7 +30,6 @@ from tests.support.watched import (
     running,
     watched,
 )
-from tests.torture.size import LONG
 
 KNOWN_OPEN, KNOWN_CLOSED = (Basis.DATABASE, True), (Basis.DATABASE, False)
 LOCK = """

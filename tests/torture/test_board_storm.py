@@ -10,9 +10,9 @@ import pytest
 from driftbreaker import AsyncSwitchboard
 from tests.support.alertmanagers import eventually
 from tests.support.crowd import Crowd, Member, Place
+from tests.support.size import LONG, size
 from tests.support.watched import announced, running
 from tests.support.worlds import World
-from tests.torture.size import LONG, size
 
 PROCESSES = 16
 TRIPS = size(40, 400)

@@ -14,8 +14,8 @@ import pytest
 from driftbreaker import BreakerSettings
 from tests.support.crowd import Crowd, Member, Place
 from tests.support.promises import assert_promises_kept
+from tests.support.size import size
 from tests.support.worlds import World
-from tests.torture.size import size
 
 SETTINGS = BreakerSettings(failure_threshold=10_000, schema_error_threshold=10_000)
 PROCESSES = 32

@@ -14,10 +14,10 @@ from sqlalchemy import func, select, text
 from driftbreaker import BreakerSettings
 from tests.support.crowd import Place
 from tests.support.promises import assert_promises_kept
+from tests.support.size import size
 from tests.support.worlds import World
 from tests.torture.points import CHILDREN, assert_next_writer_works_at_once
 from tests.torture.scenarios import BAD, NAMES, ORDERS, order
-from tests.torture.size import size
 
 WORKERS = 3
 LEAVING_SECONDS = 10.0

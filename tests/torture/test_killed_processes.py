@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.crowd import Place
+from tests.support.size import LONG
 from tests.torture.points import COMMITTED, kill_at_every_point
 from tests.torture.scenarios import SCENARIOS, names_on_postgresql
-from tests.torture.size import LONG
 
 ON_POSTGRESQL = pytest.mark.parametrize("place", ["psycopg", "asyncpg"] if LONG else ["psycopg"], indirect=True)
 ON_SQLITE = pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.crowd import Place
+from tests.support.size import LONG
 from tests.support.worlds import World
 from tests.torture.points import (
     assert_all_written,
@@ -18,7 +19,6 @@ from tests.torture.points import (
     watch_points,
 )
 from tests.torture.scenarios import SCENARIOS, names_on_postgresql, seen
-from tests.torture.size import LONG
 
 LOST = "The connection is lost, and with it the transaction: nothing of it was written. Roll back and retry."
 

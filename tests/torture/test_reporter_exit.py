@@ -18,8 +18,8 @@ from tests.support.line import Line
 from tests.support.pooler import port_of
 from tests.support.promises import assert_promises_kept
 from tests.support.reported import reporting
+from tests.support.size import LONG, size
 from tests.support.worlds import World
-from tests.torture.size import LONG, size
 
 ROOT = Path(__file__).parents[2]
 HEAD = """

@@ -19,7 +19,7 @@ from tests.support.full import Disk, moved_to
 from tests.support.line import Line
 from tests.support.reported import AT_ONCE, BAD, Desk, reporting
 from tests.support.servers import RestartableServer
-from tests.torture.size import size
+from tests.support.size import size
 
 THREADS = 4
 NAMES = [f"{number:02}" for number in range(60)]

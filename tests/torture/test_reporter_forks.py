@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, event
 from tests.support.alertmanagers import eventually
 from tests.support.intruder import Intruder
 from tests.support.reported import BAD, NEVER, Desk, reporting
-from tests.torture.size import size
+from tests.support.size import size
 from tests.torture.test_board_forks import children
 
 CHILDREN = 4

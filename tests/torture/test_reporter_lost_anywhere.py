@@ -16,9 +16,9 @@ from driftbreaker import BreakerSettings, Reporter
 from driftbreaker.testing import PostgresServer
 from tests.support.pooler import port_of
 from tests.support.scissors import Scissors
+from tests.support.size import size
 from tests.support.worlds import World
 from tests.torture.points import watch_points
-from tests.torture.size import size
 
 SETTINGS = BreakerSettings(failure_threshold=3, schema_error_threshold=3)
 BAD = 0.5

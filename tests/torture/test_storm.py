@@ -11,9 +11,9 @@ from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, event,
 from driftbreaker import BreakerSettings
 from tests.support.crowd import Crowd, Member, Place
 from tests.support.promises import assert_promises_kept
+from tests.support.size import size
 from tests.support.worlds import World, sync
 from tests.torture.replay import Deed, Transaction, unexplained
-from tests.torture.size import size
 
 NAMES = ("basket", "checkout", "pricing")
 PROCESSES = 16

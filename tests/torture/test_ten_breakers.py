@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from driftbreaker import BreakerSettings
 from tests.support.crowd import Crowd, Member, Place
 from tests.support.promises import assert_promises_kept
+from tests.support.size import size
 from tests.support.worlds import World
-from tests.torture.size import size
 
 NAMES = tuple(f"breaker {number}" for number in range(10))
 PROCESSES = 8

@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from ..alerts import Channel
-from ..checks import check_seconds
+from ..checks import check_seconds, looks
 from ..errors import InvalidArgumentError
 from ..hooks import Event, listen
 from ..relay.options import Pass, RelayOptions, announces_work, checked_options
@@ -42,7 +43,7 @@ class AsyncRelay:
 
     def __init__(self, engine: AsyncEngine, channels: Sequence[Channel], **options: Unpack[RelayOptions]) -> None:
         # By duck: importing SQLAlchemy's asyncio would need greenlet even to say what is wrong.
-        if not hasattr(engine, "sync_engine"):
+        if not looks(lambda: isinstance(engine.sync_engine, Engine)):
             raise InvalidArgumentError(f"engine must be a sqlalchemy AsyncEngine, got {type(engine).__name__}")
         self._engine = engine
         self._options = checked_options(channels, **options)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from ..checks import MAX_TTL, check_threshold_count, check_threshold_score, check_ttl, safely
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 ALERT = AlertSettings(alertname="CostSimV2Disabled", component="costsim")
 _A_DAY: timedelta | None = timedelta(hours=24)
+# A lease holds all the tries of a pass: with the most of everything it is still one that a relay takes.
+_MAX_SECONDS = 86_400.0
+_MAX_ATTEMPTS = 1_000
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WORDS = {
     "true": True,
     "1": True,
@@ -62,10 +67,10 @@ class Configuration:
             auto_recover=read("COSTSIM_AUTO_RECOVER", _flag, True),
             ttl=read("COSTSIM_DISABLE_TTL_HOURS", _hours, _A_DAY),
             incident_dir=read("COSTSIM_INCIDENT_DIR", _text, None),
-            alertmanager_url=read("ALERTMANAGER_URL", _url, None),
-            alertmanager_timeout=read("ALERTMANAGER_TIMEOUT", _seconds, 10.0),
-            alertmanager_retry_attempts=read("ALERTMANAGER_RETRY_ATTEMPTS", _count, 3),
-            alertmanager_retry_delay=read("ALERTMANAGER_RETRY_DELAY", _score, 1.0),
+            alertmanager_url=read("ALERTMANAGER_URL", _urls, None, shown=_veiled),
+            alertmanager_timeout=read("ALERTMANAGER_TIMEOUT", partial(_seconds, 0.001), 10.0),
+            alertmanager_retry_attempts=read("ALERTMANAGER_RETRY_ATTEMPTS", _attempts, 3),
+            alertmanager_retry_delay=read("ALERTMANAGER_RETRY_DELAY", partial(_seconds, 0.0), 1.0),
             instance_id=read("INSTANCE_ID", _text, None) or socket.gethostname() or "unknown",
         )
 
@@ -87,15 +92,17 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def __call__(self, variable: str, parse: Callable[[str], T], default: T) -> T:
+    def __call__(
+        self, variable: str, parse: Callable[[str], T], default: T, shown: Callable[[str], str] = str.__str__
+    ) -> T:
         text = _text_of(self._environment, variable)
         if text is None:
             return default
         try:
             return parse(text.strip())
         except ValueError as error:
-            shown = clean_text(repr(text), 120)
-            raise InvalidArgumentError(f"the environment variable {variable} is {shown}: {error}") from None
+            value = clean_text(repr(shown(text)), 120)
+            raise InvalidArgumentError(f"the environment variable {variable} is {value}: {error}") from None
 
 
 @safely
@@ -115,16 +122,23 @@ def _score(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("it must be a number") from None
+    # One rule for all numbers: Python's own takes 1_0 and the digits of any script, where _count does not.
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("it must be a number such as 0.25")
+    return float(text)
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
         raise ValueError("it must be an integer >= 1")
     return check_threshold_count(int(text), "it")
+
+
+def _attempts(text: str) -> int:
+    attempts = _count(text)
+    if attempts > _MAX_ATTEMPTS:
+        raise ValueError(f"it must be an integer from 1 to {_MAX_ATTEMPTS}")
+    return attempts
 
 
 def _flag(text: str) -> bool:
@@ -143,10 +157,10 @@ def _hours(text: str) -> timedelta | None:
     return None if hours == 0 else check_ttl(timedelta(hours=hours), "it")
 
 
-def _seconds(text: str) -> float:
-    seconds = _score(text)
-    if seconds == 0:
-        raise ValueError("it must be a number of seconds above 0")
+def _seconds(least: float, text: str) -> float:
+    seconds = _number(text)
+    if not least <= seconds <= _MAX_SECONDS:
+        raise ValueError(f"it must be a number of seconds from {least:g} to {_MAX_SECONDS:.0f}")
     return seconds
 
 
@@ -154,7 +168,29 @@ def _text(text: str) -> str | None:
     return text or None
 
 
-def _url(text: str) -> str | None:
-    if text and not re.match(r"https?://[^/\s]", text):
-        raise ValueError("it must be an http(s) URL")
+def _urls(text: str) -> str | None:
+    if text:
+        peers_of(text)
     return text or None
+
+
+@lru_cache(maxsize=8)
+def peers_of(text: str) -> tuple[str, ...]:
+    """Return the URL of every peer, of one or of several with commas; raise for what the channel would refuse."""
+    # Each operation makes a breaker, so what was found is kept; and who has no Alertmanager needs no HTTP client.
+    from ..alertmanager.url import base_of
+    from ..posting import Address
+
+    peers = tuple(filter(None, map(str.strip, text.split(","))))
+    if not peers:
+        raise ValueError("it must be an http(s) URL, or several with commas between them")
+    addresses = [Address.parse(peer, "it") for peer in peers]
+    if len({base_of(address, "it") for address in addresses}) < len(peers):
+        raise ValueError("it must be the URL of each peer once, and has one of them twice")
+    return peers
+
+
+def _veiled(text: str) -> str:
+    """Return URLs without what may be secret: all before the last userinfo's end, whatever it is, and any query."""
+    place = re.sub(r"^(\s*\w+://)?.*@", r"\1***@", text, flags=re.DOTALL)
+    return re.sub(r"\?.*", "?***", place, flags=re.DOTALL)

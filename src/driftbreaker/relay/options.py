@@ -15,6 +15,7 @@ from ..checks import (
     check_seconds,
     check_threshold_count,
     check_threshold_score,
+    safely,
 )
 from ..clock import Clock
 from ..errors import InvalidArgumentError
@@ -115,6 +116,7 @@ def checked_options(
     )
 
 
+@safely
 def _checked_channels(channels: Sequence[Channel]) -> tuple[Channel, ...]:
     try:
         checked = tuple(channels)

@@ -173,6 +173,7 @@ class Pump:
         done = Pass()
         now = asyncio.get_running_loop().time()
         everything = now >= self._look_at.get(channel.name, 0.0)
+        told: set[tuple[str, int]] = set()
         while claims := await self._claim(channel, everything=everything):
             settled = await deliver(channel, claims, self._options)
             await self._settle(channel, settled)
@@ -181,6 +182,11 @@ class Pump:
             done += part
             if part.failed and not (part.sent or part.parked):
                 return done
+            claimed = {(claim.alert.identity, claim.alert.version) for claim in claims}
+            if claimed <= told:
+                # Due again before all was sent once: it would go round for ever, and nobody could stop it.
+                break
+            told |= claimed
         if everything:
             self._look_at[channel.name] = now + LOOK_EVERY
         return done

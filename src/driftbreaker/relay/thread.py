@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from ..alerts import Channel
-from ..checks import check_seconds
+from ..checks import check_seconds, looks
 from ..errors import InvalidArgumentError
 from ..forks import forget_forks, tell_of_forks
 from ..hooks import Event, listen
@@ -82,7 +82,7 @@ class Relay:
     """
 
     def __init__(self, engine: Engine, channels: Sequence[Channel], **options: Unpack[RelayOptions]) -> None:
-        if not isinstance(engine, Engine):
+        if not looks(lambda: isinstance(engine, Engine)):
             raise InvalidArgumentError(
                 f"engine must be a sqlalchemy Engine, got {type(engine).__name__}: "
                 "an AsyncEngine has driftbreaker.AsyncRelay"

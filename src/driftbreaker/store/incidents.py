@@ -64,15 +64,22 @@ def _present(joined: Joined, incident_id: str | None) -> tuple[Row[Any] | None, 
     Raises InvalidArgumentError for an id that no incident of this breaker has.
     """
     row = lock(joined)
-    if row is not None:
-        row = settled(joined, row)
-    present = None if row is None or row.status == Status.CLOSED else row.incident_id
-    if incident_id is None and present is None:
-        return row, None
-    found = joined.run(incidents.by_id(joined.sql), incident_id=incident_id or present).one_or_none()
+    # Asked before anything is written: a refusal leaves no recovery and no settings behind.
+    named = None if incident_id is None else _by_id(joined, incident_id)
+    if row is None:
+        return None, named
+    locked, row = row, settled(joined, row)
+    if named is not None and row is locked:
+        return row, named
+    meant = incident_id or (None if row.status == Status.CLOSED else row.incident_id)
+    return row, None if meant is None else _by_id(joined, meant)
+
+
+def _by_id(joined: Joined, incident_id: str) -> Incident:
+    found = joined.run(incidents.by_id(joined.sql), incident_id=incident_id).one_or_none()
     if found is None:
         raise InvalidArgumentError(f"breaker {joined.key} has no incident {incident_id!r}")
-    return row, incident_of(found)
+    return incident_of(found)
 
 
 def _change(
