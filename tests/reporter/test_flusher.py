@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhaustedError
 
-from driftbreaker.model import Verdict
+from driftbreaker.model import Key, Observation, Verdict
 from driftbreaker.reporter import flusher as flushing
+from driftbreaker.reporter.pending import Report
 from driftbreaker.reporter.writing import Chunk
 from tests.support.boards import logged
 from tests.support.simulated import (
@@ -335,6 +336,25 @@ def test_who_reports_sums_up_no_more_than_its_share_while_nobody_flushes() -> No
         assert scene.flusher._pending.reports - folded <= flushing.SHARE
         assert len(scene.flusher._raw) <= 2_000, number
     scene.assert_counts_are_exact()
+
+
+def test_who_brings_evidence_sums_up_in_proportion_and_nobody_waits_for_a_batch() -> None:
+    """Else twenty thousand reports would wait with all that they brought."""
+    scene = Scene(batch=10_000)
+    largest = 0
+    for number in range(3_000):
+        verdict = Verdict.BAD if number % 3 else Verdict.GOOD
+        observation = Observation(score=float(number), verdict=verdict, details={"number": number})
+        scene.reported += 1
+        weight = 60_000 if verdict is Verdict.BAD and number >= 1_000 else 0
+        scene.flusher.add(Report(Key(f"{number % 10}", ""), None, observation, weight=weight))
+        largest = max(largest, sum(each.weight for each in scene.flusher._raw))
+    assert largest <= 1_000 * flushing.WEIGHT + 60_000, "no more than so much for each report that was before"
+    scene.assert_counts_are_exact()
+    assert scene.flush()
+    for reports in scene.written.reports.values():
+        assert_in_order(reports)
+    assert len(scene.written.numbers()) == 3_000
 
 
 @pytest.mark.parametrize("outcome", ["written", "failed"])

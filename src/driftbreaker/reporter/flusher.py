@@ -29,6 +29,8 @@ RETRY_CAP = 5.0
 NOT_YET, SOMETHING, FULL = range(3)
 #: How many reports a caller sums up where nobody else does: more than it brings, and no more than it can spare.
 SHARE = 50
+#: For how many bytes of the evidence that it brings a caller sums up one report, whoever else does.
+WEIGHT = 1_024
 
 
 class Flusher:
@@ -73,10 +75,13 @@ class Flusher:
         if self._stirred < because and not self._closed:
             self._stirred = because
             self._stir()
-        # Whoever flushes may be waiting for the database: memory must not grow meanwhile.
-        if (self._closed or len(self._raw) >= 2 * self._options.batch) and self._folding.acquire(blocking=False):
+        # Whoever flushes may be waiting for the database: memory must not grow meanwhile, by reports or by evidence.
+        share = report.weight // WEIGHT
+        if self._closed or len(self._raw) >= 2 * self._options.batch:
+            share += SHARE
+        if share and self._folding.acquire(blocking=False):
             try:
-                self._fold(SHARE)
+                self._fold(share)
             finally:
                 self._folding.release()
 
