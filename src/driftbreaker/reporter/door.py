@@ -115,12 +115,13 @@ class ReportingDoor:
             weight = weight_of(cleaned) if cleaned else 0
             self._flusher.add(Report(key, generation, schema_errors=errors, details=cleaned, weight=weight))
 
-    def _warn_of_waiting(self) -> None:
+    def _warn_of_waiting(self, why: str = "is not started") -> None:
         if not self._warned:
             self._warned = True
             _logger.warning(
-                "driftbreaker: the reporter is not started: reports wait in memory. Call start(), use it in a "
-                "with-statement, or call flush()"
+                "driftbreaker: the reporter %s: reports wait in memory. Call start(), use it in a with-statement, "
+                "or call flush()",
+                why,
             )
 
     def _know(self, name: str, scope: str) -> tuple[Key, float]:
