@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from driftbreaker import AsyncReporter
+from driftbreaker import AsyncReporter, Event, listen
 from driftbreaker.testing import PostgresServer
 from tests.support.alertmanagers import eventually
 from tests.support.faults import locked
@@ -151,6 +151,24 @@ def test_what_a_signals_handler_raises_amid_a_flush_ends_the_program_and_loses_n
     assert time.monotonic() - began < 10
     asyncio.run(reporter.close())
     assert reporter.counts.flushed == 1
+    desk.assert_all_is_there()
+
+
+def test_ctrl_c_amid_a_listener_is_the_hosts(desk: Desk, reporter: Any) -> None:
+    def listener(_event: Event) -> None:
+        remove()
+        raise KeyboardInterrupt
+
+    async def host() -> None:
+        reporter.start()
+        desk.report()
+        await asyncio.sleep(20)
+
+    began, remove = time.monotonic(), listen(listener)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(host())
+    assert time.monotonic() - began < 10
+    asyncio.run(reporter.close())
     desk.assert_all_is_there()
 
 
