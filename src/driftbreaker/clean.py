@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from typing import Any
@@ -64,6 +65,16 @@ def clean_details(details: object) -> dict[str, Any]:
 def to_json(value: object) -> str:
     """Write cleaned details as the JSON that is stored."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def weight_of(cleaned: object) -> int:
+    """Return how many bytes of memory cleaned details take."""
+    weight = sys.getsizeof(cleaned)
+    if isinstance(cleaned, dict):
+        return weight + sum(weight_of(key) + weight_of(each) for key, each in cleaned.items())
+    if isinstance(cleaned, list):
+        return weight + sum(map(weight_of, cleaned))
+    return weight
 
 
 class _Copier:

@@ -11,6 +11,8 @@ from .checks import check_callable
 
 _logger = logging.getLogger("driftbreaker")
 _listeners: list[Callable[[Event], object]] = []
+#: What is noted on an error of a listener's that is no mere Exception: whoever emits lets it through.
+RAISED_BY_A_LISTENER = "Raised by a listener of driftbreaker."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def listen(listener: Callable[[Event], object]) -> Callable[[], None]:
 
 
 def emit(events: Iterable[Event]) -> None:
-    """Tell every listener; never raises."""
+    """Tell every listener; raises no Exception."""
     for event in events:
         _logger.debug("breaker %r scope %r: %s", event.name, event.scope, event.kind)
         for listener in tuple(_listeners):
@@ -55,3 +57,14 @@ def emit(events: Iterable[Event]) -> None:
                 listener(event)
             except Exception:
                 _logger.exception("a listener of driftbreaker failed on %s of breaker %r", event.kind, event.name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # It may be a signal's, which only happened to come here: the caller decides.
+                error.add_note(RAISED_BY_A_LISTENER)
+                raise
+
+
+def raised_by_a_listener(error: BaseException) -> bool:
+    """Return whether an error that `emit` let through came out of a listener."""
+    return RAISED_BY_A_LISTENER in getattr(error, "__notes__", ())

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhaustedError
 
-from driftbreaker.model import Verdict
+from driftbreaker.model import Key, Observation, Verdict
 from driftbreaker.reporter import flusher as flushing
+from driftbreaker.reporter.pending import Report
 from driftbreaker.reporter.writing import Chunk
 from tests.support.boards import logged
 from tests.support.simulated import (
@@ -335,6 +336,85 @@ def test_who_reports_sums_up_no_more_than_its_share_while_nobody_flushes() -> No
         assert scene.flusher._pending.reports - folded <= flushing.SHARE
         assert len(scene.flusher._raw) <= 2_000, number
     scene.assert_counts_are_exact()
+
+
+def test_who_brings_evidence_sums_up_in_proportion_and_nobody_waits_for_a_batch() -> None:
+    """Else twenty thousand reports would wait with all that they brought."""
+    scene = Scene(batch=10_000)
+    largest = 0
+    for number in range(3_000):
+        verdict = Verdict.BAD if number % 3 else Verdict.GOOD
+        observation = Observation(score=float(number), verdict=verdict, details={"number": number})
+        scene.reported += 1
+        weight = 60_000 if verdict is Verdict.BAD and number >= 1_000 else 0
+        scene.flusher.add(Report(Key(f"{number % 10}", ""), None, observation, weight=weight))
+        largest = max(largest, sum(each.weight for each in scene.flusher._raw))
+    assert largest <= 1_000 * flushing.WEIGHT + 60_000, "no more than so much for each report that was before"
+    scene.assert_counts_are_exact()
+    assert scene.flush()
+    for reports in scene.written.reports.values():
+        assert_in_order(reports)
+    assert len(scene.written.numbers()) == 3_000
+
+
+@pytest.mark.parametrize("outcome", ["written", "failed"])
+def test_what_was_interrupted_while_it_was_settled_is_counted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    scene = Scene()
+    scene.report("pricing")
+
+    def interrupt(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def settle(chunk: Chunk) -> BaseException | None:
+        chunk.begun()
+        monkeypatch.setattr(scene.flusher._troubles, "over", interrupt)
+        monkeypatch.setattr(scene.flusher._troubles, "failed", interrupt)
+        return None if outcome == "written" else lock_timeout()
+
+    with pytest.raises(KeyboardInterrupt):
+        scene.flush(settle)
+    scene.flush()
+    counts = scene.flusher.counts()
+    assert (counts.reported, counts.in_doubt, counts.waiting) == (1, 1, 0)
+
+
+def test_a_chunk_that_a_later_flush_found_left_behind_is_settled_once() -> None:
+    """An event loop may end amid a flush, and what it left goes on when it is collected."""
+    scene = Scene()
+    scene.report("pricing")
+    left = scene.flusher.flushing()
+    left.__enter__()
+    chunk = scene.flusher.next_chunk()
+    assert chunk is not None
+    with scene.flusher.flushing():
+        later = scene.flusher.next_chunk()
+        assert later is not None
+        scene.flusher.failed(chunk, GeneratorExit())
+        scene.flusher.wrote(chunk)
+        left.__exit__(None, None, None)
+        scene.written.commit(later)
+        scene.flusher.wrote(later)
+    scene.assert_counts_are_exact()
+    assert scene.flusher.counts().flushed == 1
+
+
+def test_what_a_flush_leaves_waits_again_at_once() -> None:
+    """Whatever a listener raises after the first chunk of three."""
+    scene = Scene()
+    for number in range(120):
+        scene.report(f"{number:03}")
+    with scene.flusher.flushing():
+        chunk = scene.flusher.next_chunk()
+        assert chunk is not None
+        scene.written.commit(chunk)
+        scene.flusher.wrote(chunk)
+    assert not scene.flusher.is_idle
+    scene.flusher.close()
+    scene.assert_counts_are_exact()
+    assert scene.flusher.counts().why_dropped == {"closed": 70}
 
 
 def test_it_stirs_once_when_something_waits_and_once_when_that_is_a_batch() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -17,7 +19,7 @@ from tests.support.alertmanagers import eventually
 from tests.support.faults import FAULTS, Fault, fault_of, full, locked
 from tests.support.line import Line
 from tests.support.pooler import port_of
-from tests.support.reported import AT_ONCE, Desk, reporting
+from tests.support.reported import AT_ONCE, KINDS, Desk, engine_for, reporting
 
 PATIENCE = 1.0
 
@@ -26,9 +28,15 @@ PATIENCE = 1.0
 BARELY_NOTICED = {"cut", "trickling"}
 
 
+@pytest.fixture(params=KINDS)
+def engine(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes engines for one kind of reporter."""
+    return partial(engine_for, request.param)
+
+
 @pytest.fixture(params=FAULTS, ids=" ".join)
-def fault(request: pytest.FixtureRequest) -> Iterator[tuple[Fault, str]]:
-    with fault_of(*request.param, request) as found:
+def fault(request: pytest.FixtureRequest, engine: Callable[..., Any]) -> Iterator[tuple[Fault, str]]:
+    with fault_of(*request.param, request, engine) as found:
         yield found
 
 
@@ -66,12 +74,12 @@ def test_who_reports_notices_nothing_and_all_is_there_when_it_is_over(
 
 
 def test_a_database_that_is_down_from_the_start_is_written_to_when_it_comes(
-    postgres: PostgresServer, postgres_database: str
+    postgres: PostgresServer, postgres_database: str, engine: Callable[..., Any]
 ) -> None:
     with Line(port_of(postgres)) as line:
         line.refuse()
         url = postgres.url(postgres_database)
-        with reporting(create_engine(line.url(url)), url) as desk:
+        with reporting(engine(line.url(url)), url) as desk:
             desk.report(times=100)
             eventually(lambda: desk.lines, "it says so")
             desk.report(times=100)
@@ -81,10 +89,10 @@ def test_a_database_that_is_down_from_the_start_is_written_to_when_it_comes(
             desk.assert_it_was_told_of_once()
 
 
-def test_an_exhausted_pool_is_an_outage_like_any_other(postgres_url: str) -> None:
-    engine = create_engine(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.2)
-    with reporting(engine, postgres_url) as desk:
-        with engine.connect():
+def test_an_exhausted_pool_is_an_outage_like_any_other(postgres_url: str, engine: Callable[..., Any]) -> None:
+    small = engine(postgres_url, pool_size=1, max_overflow=0, pool_timeout=0.2)
+    with reporting(small, postgres_url) as desk:
+        with desk.connected(small):
             desk.report(times=100)
             eventually(lambda: desk.lines, "it says so")
         desk.assert_all_is_there()
@@ -108,11 +116,13 @@ def test_what_floods_beyond_capacity_is_dropped_and_the_youngest_is_kept(sqlite_
         assert set(desk.reporter.counts.why_dropped) == {"no room"}
 
 
-@pytest.mark.parametrize("breakers", [1, 60])
-def test_the_others_go_on_while_somebody_holds_a_row(postgres_url: str, breakers: int) -> None:
+@pytest.mark.parametrize(("engine", "breakers"), [("thread", 1), ("thread", 60), ("task", 1)], indirect=["engine"])
+def test_the_others_go_on_while_somebody_holds_a_row(
+    postgres_url: str, breakers: int, engine: Callable[..., Any]
+) -> None:
     names = [f"{number:02}" for number in range(breakers)]
     others = ["another", "one more"]
-    with reporting(create_engine(postgres_url), postgres_url) as desk:
+    with reporting(engine(postgres_url), postgres_url) as desk:
         desk.report(*names, *others)
         desk.assert_all_is_there()
         holder = create_engine(postgres_url)

@@ -75,6 +75,69 @@ def test_what_is_left_behind_is_only_what_was_asked_for() -> None:
     assert numbers(pending.take(0.0)) == [1]
 
 
+def weighty(name: str, score: float, weight: int = 40) -> Report:
+    observation = Observation(score=score, verdict=Verdict.BAD, details={"score": score})
+    return Report(Key(name, ""), None, observation, weight=weight)
+
+
+def evidence(waiting: list[Waiting]) -> dict[str, object]:
+    return {each.key.name: segment.batch.worst.details for each in waiting for segment in each.segments}  # type: ignore[union-attr]
+
+
+CUT = {"…": "…"}
+
+
+def test_evidence_beyond_what_may_wait_is_cut_with_a_mark_and_its_reports_still_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("driftbreaker.reporter.pending.EVIDENCE", 100)
+    pending = Pending(capacity=10, keep=KEEP)
+    for name in "abc":
+        pending.add(weighty(name, 0.5), now=0.0)
+    pending.add(weighty("a", 0.4), now=0.0)
+    assert (pending.weight, pending.reports) == (80, 4)
+    pending.add(weighty("a", 0.9, 60), now=0.0)
+    assert pending.weight == 40, "a worse one takes the place of the worst, whose evidence it then is"
+    pending.add(weighty("c", 0.6), now=0.0)
+    taken = pending.take(1.0)
+    assert evidence(taken) == {"a": CUT, "b": {"score": 0.5}, "c": {"score": 0.6}}
+    assert numbers(taken) == [0.5, 0.4, 0.9, 0.5, 0.5, 0.6]
+    assert pending.weight == 0
+
+
+def test_evidence_that_comes_back_is_cut_where_there_is_no_room_for_it_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("driftbreaker.reporter.pending.EVIDENCE", 100)
+    pending = Pending(capacity=10, keep=KEEP)
+    pending.add(weighty("a", 0.5), now=0.0)
+    pending.add(Report(Key("b", ""), None, schema_errors=1, details={"field": "x"}, weight=40), now=0.0)
+    taken = pending.take(1.0)
+    pending.add(weighty("c", 0.5, 50), now=1.0)
+    pending.put_back(taken)
+    assert pending.weight == 90
+    (a, b, c) = pending.take(1.0)
+    assert evidence([a, c]) == {"a": {"score": 0.5}, "c": {"score": 0.5}}
+    assert (b.segments[0].schema_details, b.segments[0].schema_errors) == (CUT, 1)
+
+
+def test_schema_errors_keep_the_evidence_of_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftbreaker.reporter.pending.EVIDENCE", 100)
+    pending = Pending(capacity=10, keep=KEEP)
+    for number in range(5):
+        details = {"number": number}
+        pending.add(Report(Key("a", ""), None, schema_errors=1, details=details, weight=40), now=0.0)
+    assert pending.weight == 40
+    pending.add(Report(Key("a", ""), None, schema_errors=1, details={"all": 1}, weight=61), now=0.0)
+    assert pending.weight == 0
+    ((_, (segment,)),) = pending.take(0.0)
+    assert (segment.schema_details, segment.schema_errors) == (CUT, 6)
+
+
+def weight_of(segment: Segment) -> int:
+    return 0 if segment.batch.worst is None else segment.batch.worst.details.get("weight", 0)
+
+
 class Machine(RuleBasedStateMachine):
     """`Pending` beside a list of all that was ever reported."""
 
@@ -82,6 +145,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.patch = traced()
         self.patch.__enter__()
+        self.room = pytest.MonkeyPatch()
+        self.room.setattr("driftbreaker.reporter.pending.EVIDENCE", 10)
         self.capacity = 8
         self.pending = Pending(self.capacity, KEEP)
         self.now = 0.0
@@ -90,6 +155,7 @@ class Machine(RuleBasedStateMachine):
         self.taken: list[Waiting] = []
 
     def teardown(self) -> None:
+        self.room.undo()
         self.patch.__exit__(None, None, None)
 
     def segments(self) -> list[Segment]:
@@ -103,13 +169,16 @@ class Machine(RuleBasedStateMachine):
         generation=st.sampled_from([None, None, 0, 1, 2, 3, 4, 5]),
         verdict=st.sampled_from(VERDICTS),
         times=st.integers(1, 5),
+        weight=st.sampled_from([0, 0, 1, 2, 5, 11]),
     )
-    def report(self, name: str, generation: int | None, verdict: Verdict, times: int) -> None:
+    def report(self, name: str, generation: int | None, verdict: Verdict, times: int, weight: int) -> None:
         for _ in range(times):
             before = {id(segment): segment for segment in self.segments()}
-            observation = Observation(score=float(len(self.reported)), verdict=verdict)
+            details = {"weight": weight} if verdict is Verdict.BAD and weight else {}
+            observation = Observation(score=float(len(self.reported)), verdict=verdict, details=details)
             self.reported.append((name, generation, verdict))
-            self.pending.add(Report(Key(name, ""), generation, observation), self.now)
+            weighs = weight if details else 0
+            self.pending.add(Report(Key(name, ""), generation, observation, weight=weighs), self.now)
             self.note_what_went(before)
 
     @rule(seconds=st.sampled_from([0.5, 20.0, 61.0, 310.0]))
@@ -170,6 +239,7 @@ class Machine(RuleBasedStateMachine):
         assert not taken & self.gone
         assert waiting | taken | self.gone == set(map(float, range(len(self.reported))))
         assert self.pending.reports == len(waiting)
+        assert self.pending.weight == sum(map(weight_of, self.segments())) <= 10
         assert len(self.segments()) == self.pending._segments <= self.capacity
         assert set(self.pending.keys) == {key for key, each in self.pending._waiting.items() if each}
         for key, segments in self.pending._waiting.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -186,6 +187,23 @@ def test_evidence_is_copied_when_it_is_reported(world: World) -> None:
         details["rows"].append(2)
         reporter.flush()
         assert world.rows("incidents")[0]["details"] == {"rows": [1]}
+
+
+def test_evidence_of_reports_that_wait_takes_the_room_of_the_worst(world: World) -> None:
+    with reporting(world) as reporter:
+        tracemalloc.start()
+        try:
+            for number in range(1_000):
+                reporter.report("pricing", 0.3 + number / 10_000, details={"text": f"{number:04}" * 15_000})
+            reporter.report_schema_error("search", details={"text": "x" * 60_000})
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert taken < 5_000_000
+        reporter.flush()
+        (incident,) = world.rows("incidents")
+        assert incident["details"] == {"text": "0999" * 15_000}
+        assert reporter.counts.flushed == 1_001
 
 
 @pytest.mark.parametrize(

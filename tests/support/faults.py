@@ -20,11 +20,14 @@ from tests.support.full import Ceiling
 from tests.support.line import Line
 from tests.support.pooler import port_of
 
+#: Makes the engine that is to be in trouble: `create_engine`, or what takes the same arguments.
+Maker = Callable[..., Any]
+
 
 class Fault:
     """Something that ails a database from `begin` to `end`; `engine` is the reporter's way in."""
 
-    def __init__(self, engine: Engine, begin: Callable[[], object], end: Callable[[], object]) -> None:
+    def __init__(self, engine: Any, begin: Callable[[], object], end: Callable[[], object]) -> None:
         self.engine = engine
         self.begin = begin
         self.end = end
@@ -41,7 +44,7 @@ def end_all(server: PostgresServer, database: str) -> None:
 
 
 @contextmanager
-def on_a_line(server: PostgresServer, database: str, kind: str) -> Iterator[Fault]:
+def on_a_line(server: PostgresServer, database: str, kind: str, maker: Maker) -> Iterator[Fault]:
     with Line(port_of(server)) as line:
 
         def refuse() -> None:
@@ -57,11 +60,11 @@ def on_a_line(server: PostgresServer, database: str, kind: str) -> Iterator[Faul
 
         # Only the driver can give up connecting, so it is told to.
         arguments = {"connect_timeout": 2}
-        yield Fault(create_engine(line.url(server.url(database)), connect_args=arguments), begin[kind], end)
+        yield Fault(maker(line.url(server.url(database)), connect_args=arguments), begin[kind], end)
 
 
 @contextmanager
-def read_only(server: PostgresServer, database: str) -> Iterator[Fault]:
+def read_only(server: PostgresServer, database: str, maker: Maker) -> Iterator[Fault]:
     def set_to(value: str) -> Callable[[], None]:
         def alter() -> None:
             statement = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
@@ -70,15 +73,20 @@ def read_only(server: PostgresServer, database: str) -> Iterator[Fault]:
 
         return alter
 
-    yield Fault(create_engine(server.url(database)), set_to("on"), set_to("off"))
+    yield Fault(maker(server.url(database)), set_to("on"), set_to("off"))
 
 
 @contextmanager
-def without_grants(server: PostgresServer, database: str) -> Iterator[Fault]:
-    engine, owner = create_engine(server.url(database)), create_engine(server.url(database))
+def without_grants(server: PostgresServer, database: str, maker: Maker) -> Iterator[Fault]:
+    engine, owner = maker(server.url(database)), create_engine(server.url(database))
     role = f"reporter_{database}"
     as_administrator(server, sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-    event.listen(engine, "connect", lambda connection, _: connection.execute(f'SET ROLE "{role}"').connection.commit())
+
+    def play_the_role(connection: Any, _record: object) -> None:
+        ask(connection, f'SET ROLE "{role}"')
+        connection.commit()
+
+    event.listen(plain(engine), "connect", play_the_role)
 
     def grant(what: str) -> Callable[[], None]:
         def grant() -> None:
@@ -96,8 +104,20 @@ def without_grants(server: PostgresServer, database: str) -> Iterator[Fault]:
     owner.dispose()
 
 
+def plain(engine: Any) -> Engine:
+    """The engine that has the events."""
+    return getattr(engine, "sync_engine", engine)
+
+
+def ask(connection: Any, statement: str) -> None:
+    """Have a driver's connection do something, whichever driver that is."""
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
+
+
 @contextmanager
-def renamed(url: str) -> Iterator[Fault]:
+def renamed(url: str, maker: Maker) -> Iterator[Fault]:
     """The tables are missing for a while."""
     other = create_engine(url)
 
@@ -109,12 +129,12 @@ def renamed(url: str) -> Iterator[Fault]:
         return alter
 
     name = "driftbreaker_breakers"
-    yield Fault(create_engine(url), rename(name, "elsewhere"), rename("elsewhere", name))
+    yield Fault(maker(url), rename(name, "elsewhere"), rename("elsewhere", name))
     other.dispose()
 
 
 @contextmanager
-def held(url: str) -> Iterator[Fault]:
+def held(url: str, maker: Maker) -> Iterator[Fault]:
     """Somebody holds the row for seconds."""
     other = create_engine(url)
     held = other.connect()
@@ -122,35 +142,35 @@ def held(url: str) -> Iterator[Fault]:
     def hold() -> None:
         assert held.execute(text("SELECT 1 FROM driftbreaker_breakers FOR UPDATE")).all()
 
-    yield Fault(create_engine(url), hold, held.rollback)
+    yield Fault(maker(url), hold, held.rollback)
     held.close()
     other.dispose()
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[Fault]:
+def locked(path: Path, maker: Maker = create_engine) -> Iterator[Fault]:
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 0.05})
+    engine = maker(f"sqlite:///{path}", connect_args={"timeout": 0.05})
     yield Fault(engine, lambda: other.execute("BEGIN EXCLUSIVE"), lambda: other.execute("ROLLBACK"))
     other.close()
 
 
 @contextmanager
-def query_only(path: Path) -> Iterator[Fault]:
+def query_only(path: Path, maker: Maker) -> Iterator[Fault]:
     """SQLite refuses every write, as it does where the file may only be read."""
-    engine, refusing = create_engine(f"sqlite:///{path}"), threading.Event()
+    engine, refusing = maker(f"sqlite:///{path}"), threading.Event()
 
     def checkout(connection: Any, *_: object) -> None:
-        connection.execute(f"PRAGMA query_only = {int(refusing.is_set())}")
+        ask(connection, f"PRAGMA query_only = {int(refusing.is_set())}")
 
-    event.listen(engine, "checkout", checkout)
+    event.listen(plain(engine), "checkout", checkout)
     yield Fault(engine, refusing.set, refusing.clear)
 
 
 @contextmanager
-def full(path: Path) -> Iterator[Fault]:
-    engine = create_engine(f"sqlite:///{path}")
-    ceiling = Ceiling(engine)
+def full(path: Path, maker: Maker = create_engine) -> Iterator[Fault]:
+    engine = maker(f"sqlite:///{path}")
+    ceiling = Ceiling(plain(engine))
     yield Fault(engine, ceiling.lower, ceiling.lift)
 
 
@@ -159,25 +179,27 @@ ON_SQLITE = ["locked", "query only", "full", "tables missing"]
 
 
 @contextmanager
-def fault_of(place: str, kind: str, request: pytest.FixtureRequest) -> Iterator[tuple[Fault, str]]:
+def fault_of(
+    place: str, kind: str, request: pytest.FixtureRequest, maker: Maker = create_engine
+) -> Iterator[tuple[Fault, str]]:
     """Make one of `FAULTS`; yield it with the URL of a way that nothing ails."""
     if place == "sqlite":
         path: Path = request.getfixturevalue("sqlite_database")
         url = f"sqlite:///{path}"
         made = (
-            {"locked": locked, "query only": query_only, "full": full}[kind](path)
+            {"locked": locked, "query only": query_only, "full": full}[kind](path, maker)
             if kind in ON_SQLITE[:3]
-            else renamed(url)
+            else renamed(url, maker)
         )
     else:
         server, database = (request.getfixturevalue(name) for name in ("postgres", "postgres_database"))
         url = server.url(database)
         if kind in ("refused", "cut", "silent", "trickling"):
-            made = on_a_line(server, database, kind)
+            made = on_a_line(server, database, kind, maker)
         elif kind in ("read only", "without grants"):
-            made = {"read only": read_only, "without grants": without_grants}[kind](server, database)
+            made = {"read only": read_only, "without grants": without_grants}[kind](server, database, maker)
         else:
-            made = {"tables missing": renamed, "row held": held}[kind](url)
+            made = {"tables missing": renamed, "row held": held}[kind](url, maker)
     with made as found:
         yield found, url
 

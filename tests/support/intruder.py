@@ -6,12 +6,11 @@ import threading
 from types import FrameType
 from typing import Any
 
-from driftbreaker import Reporter
 from driftbreaker.reporter.flusher import NOT_YET
 
 from .reported import BAD
 
-OURS = ("driftbreaker/reporter", "threading.py")
+OURS = ("driftbreaker/reporter", "driftbreaker/aio", "threading.py")
 
 
 class Intruder:
@@ -20,7 +19,7 @@ class Intruder:
     At most so often, and only `within` a function of that name, if one is given.
     """
 
-    def __init__(self, reporter: Reporter, most: int = 2_000, within: str | None = None) -> None:
+    def __init__(self, reporter: Any, most: int = 2_000, within: str | None = None) -> None:
         self.reporter = reporter
         self.calls = 0
         self.places: set[tuple[str, int]] = set()

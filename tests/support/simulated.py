@@ -131,19 +131,19 @@ class Scene:
         self, outcome: Callable[[Chunk], BaseException | None] = lambda _: None, *, due_only: bool = False
     ) -> bool:
         """Flush as a driver does; `outcome` says what becomes of each chunk, and may note how far that came."""
-        self.flusher.begin(due_only=due_only)
-        while (chunk := self.flusher.next_chunk()) is not None:
-            error = outcome(chunk)
-            if error is None:
-                self.written.commit(chunk)
-                self.flusher.wrote(chunk)
-                continue
-            if chunk.in_doubt(error) and not chunk.committed:
-                self.doubted += [
-                    one.score for each in chunk.waiting for part in each.segments for one in trace_of(part)
-                ]
-            self.flusher.failed(chunk, error)
-        return self.flusher.all_written
+        with self.flusher.flushing(due_only=due_only):
+            while (chunk := self.flusher.next_chunk()) is not None:
+                error = outcome(chunk)
+                if error is None:
+                    self.written.commit(chunk)
+                    self.flusher.wrote(chunk)
+                    continue
+                if chunk.in_doubt(error) and not chunk.committed:
+                    self.doubted += [
+                        one.score for each in chunk.waiting for part in each.segments for one in trace_of(part)
+                    ]
+                self.flusher.failed(chunk, error)
+            return self.flusher.all_written
 
     def assert_counts_are_exact(self) -> None:
         counts = self.flusher.counts()

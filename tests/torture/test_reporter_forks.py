@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import sys
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.alertmanagers import eventually
 from tests.support.intruder import Intruder
@@ -172,6 +174,43 @@ def test_a_child_may_report_amid_the_start_of_its_thread(desk: Desk) -> None:
         calls, flushed = child.ask("report")
         assert flushed == calls + 1 > 20
         assert child.leave() == 0
+
+
+@pytest.mark.parametrize("driver", ["sqlite+aiosqlite", "postgresql+asyncpg", "postgresql+psycopg"])
+def test_a_child_starts_it_again_in_an_event_loop_of_its_own(request: pytest.FixtureRequest, driver: str) -> None:
+    """With connections of its own: those that the parent's flushes left in the pool are the parent's."""
+    url = request.getfixturevalue("sqlite_url" if "sqlite" in driver else "postgres_url")
+    with reporting(create_async_engine(make_url(url).set(drivername=driver)), url) as desk:
+        desk.report(times=3)
+        desk.assert_all_is_there()
+        reporter = desk.reporter._target
+
+        async def live(times: int) -> dict[str, int]:
+            reporter.start()
+            for _ in range(times):
+                reporter.report("pricing", BAD)
+            while reporter.counts.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await reporter.close()
+            return {"reported": reporter.counts.reported, "flushed": reporter.counts.flushed}
+
+        def work(word: str) -> Any:
+            if word == "wait":
+                reporter.report("pricing", BAD)
+                return reporter.counts.waiting
+            return asyncio.run(live(int(word)))
+
+        with children(CHILDREN, work) as family:
+            assert [child.ask("wait") for child in family] == [1] * CHILDREN
+            for child in family:
+                child.tell("100")
+            desk.report(times=50)
+            assert [child.answer() for child in family] == [{"reported": 101, "flushed": 101}] * CHILDREN
+            desk.assert_counts_are_exact()
+            assert [child.leave() for child in family] == [0] * CHILDREN
+        desk.report(times=10)
+        eventually(lambda: desk.reporter.counts.waiting == 0, "the parent's are written")
+        assert desk.failures() == {"pricing": 63 + 101 * CHILDREN}
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])

@@ -24,26 +24,26 @@ SETTINGS = BreakerSettings(failure_threshold=3, schema_error_threshold=3)
 BAD = 0.5
 
 
-def count(reporter: Reporter, name: str) -> None:
+def count(reporter: Any, name: str) -> None:
     reporter.report(name, BAD)
     reporter.report(name, BAD)
 
 
-def trip(reporter: Reporter, name: str) -> None:
+def trip(reporter: Any, name: str) -> None:
     for _ in range(3):
         reporter.report(name, BAD)
 
 
-def schema_trip(reporter: Reporter, name: str) -> None:
+def schema_trip(reporter: Any, name: str) -> None:
     reporter.report_schema_error(name, 3)
 
 
-def several(reporter: Reporter, name: str) -> None:
+def several(reporter: Any, name: str) -> None:
     for number in range(3):
         reporter.report(f"{name} {number}", BAD)
 
 
-SCENARIOS: dict[str, Callable[[Reporter, str], None]] = {
+SCENARIOS: dict[str, Callable[[Any, str], None]] = {
     "count": count,
     "trip": trip,
     "schema trip": schema_trip,
@@ -93,10 +93,10 @@ def at_every_point(world: World, scenario: str, interfere: Callable[[str, Engine
             turn["point"] = point
             interfere(point, engine)
 
-    reporter = Reporter(engine, settings={}, interval=3_600.0)
-    reporter._default = SETTINGS
-    with engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
+    reporter = world.reporter(settings={}, interval=3_600.0)
+    reporter.target._default = SETTINGS
+    with world.session() as session:
+        session.execute(text("SELECT 1"))
     watch_points(engine, reach)
     number = 0
     while True:
@@ -136,8 +136,8 @@ def release(_world: World) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_backend_that_is_ended_at_any_point(postgres_url: str, scenario: str) -> None:
-    world = World("psycopg", postgres_url, create_engine(postgres_url))
+def test_a_backend_that_is_ended_at_any_point(postgres_world: World, scenario: str) -> None:
+    world = postgres_world
 
     def end(_point: str, _engine: Engine) -> None:
         others = text(
@@ -148,7 +148,6 @@ def test_a_backend_that_is_ended_at_any_point(postgres_url: str, scenario: str) 
             assert connection.execute(others).all()
 
     seen = at_every_point(world, scenario, end)
-    world.close()
     fates = list(seen.values())
     assert fates[-3:] == ["doubt", "doubt", "at once, there"], "after the last statement, before the COMMIT, after it"
     assert set(fates[:-3]) == {"later, there"}
@@ -157,12 +156,16 @@ def test_a_backend_that_is_ended_at_any_point(postgres_url: str, scenario: str) 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_a_file_that_somebody_else_locks_at_any_point(sqlite_database: Path, scenario: str, mode: str) -> None:
+@pytest.mark.parametrize("driver", ["sqlite", "aiosqlite"])
+def test_a_file_that_somebody_else_locks_at_any_point(
+    sqlite_database: Path, scenario: str, mode: str, driver: str
+) -> None:
     url = f"sqlite:///{sqlite_database}"
     own = sqlite3.connect(sqlite_database)
     own.execute(f"PRAGMA journal_mode = {mode}").fetchall()
     own.close()
-    world = World("sqlite", url, create_engine(url), connect_args={"timeout": 0.01})
+    ours = url if driver == "sqlite" else url.replace("sqlite:", "sqlite+aiosqlite:")
+    world = World(driver, ours, create_engine(url), connect_args={"timeout": 0.01})
 
     def lock(_point: str, _engine: Engine) -> None:
         """As much of a lock as can be had: everything, or a reader's, which is in the way of a COMMIT."""

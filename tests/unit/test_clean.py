@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftbreaker.clean import MARK, MAX_BYTES, MAX_DEPTH, MAX_NODES, clean_details, clean_text, to_json
+from driftbreaker.clean import MARK, MAX_BYTES, MAX_DEPTH, MAX_NODES, clean_details, clean_text, to_json, weight_of
 
 
 class Silent:
@@ -278,3 +278,17 @@ def test_cleaned_text_is_storable_and_no_longer_than_asked(text: str, limit: int
     assert clean_text(cleaned, limit) == cleaned
     if len(text) > limit:
         assert cleaned.endswith(MARK)
+
+
+@pytest.mark.parametrize(
+    ("details", "least", "most"),
+    [
+        ({}, 0, 500),
+        ({"text": "x" * 60_000}, 60_000, 61_000),
+        ({"text": "\N{SNOWMAN}" * 10_000}, 20_000, 21_000),
+        ({"rows": [{"number": number} for number in range(1_000)]}, 200_000, 400_000),
+    ],
+    ids=["nothing", "text", "wide text", "many nodes"],
+)
+def test_what_evidence_takes_is_its_memory_not_its_json(details: dict[str, object], least: int, most: int) -> None:
+    assert least <= weight_of(clean_details(details)) <= most

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from ..forks import forget_forks, tell_of_forks
+from .exits import tell_no_more, tell_of_a_childs_end, tell_of_the_end
 from .flusher import Flusher
 from .sending import Sender
 from .watch import Watch
@@ -23,6 +21,8 @@ AT_EXIT = 2.0
 GRACE = 0.5
 #: How long to wait after what should never happen: not to do it again and again without a pause.
 PAUSE = 1.0
+#: How often the last flush is tried: the connections in the pool may be those of before an outage.
+LAST_TRIES = 2
 
 
 class Bell:
@@ -59,7 +59,7 @@ class Background:
             self._due.ring()
         sender.in_background = True
         tell_of_forks(self)
-        atexit.register(self._at_exit)
+        tell_of_the_end(self._at_exit)
 
     def wake(self) -> None:
         """Flush when it is time. Called by those who report: it waits for nothing and raises nothing."""
@@ -92,7 +92,7 @@ class Background:
         if watch is not None:
             watch.end()
         self._sender.in_background = False
-        atexit.unregister(self._at_exit)
+        tell_no_more(self._at_exit)
         forget_forks(self)
 
     def before_fork(self) -> None:
@@ -122,9 +122,7 @@ class Background:
             watch.end()
             raise
         self._thread, self._watch = thread, watch
-        if _ends_without_atexit():
-            util: Any = sys.modules["multiprocessing.util"]
-            util.Finalize(None, self._at_exit, exitpriority=0)
+        tell_of_a_childs_end(self._at_exit)
 
     def _serve(self) -> None:
         while not self._closing.is_set():
@@ -142,8 +140,9 @@ class Background:
 
     def _flush_last(self) -> None:
         """Write also what was reported while the flush before was under way."""
-        if not (self._given_up or self._flusher.is_idle):
-            self._guarded(due_only=False)
+        for _ in range(LAST_TRIES):
+            if not (self._given_up or self._flusher.is_idle):
+                self._guarded(due_only=False)
 
     def _guarded(self, *, due_only: bool) -> None:
         try:
@@ -159,9 +158,3 @@ class Background:
         if not self._flusher.is_idle:
             # Whoever was interrupted after it reported, and before it rang, is not forgotten.
             self._due.ring()
-
-
-def _ends_without_atexit() -> bool:
-    """Return whether this process is a child of multiprocessing's, which the program need not have imported."""
-    process: Any = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..checks import check_count, check_generation, check_key, check_score, check_verdict, check_why
-from ..clean import clean_details
+from ..clean import clean_details, weight_of
 from ..errors import InvalidArgumentError
 from ..model import Key, Observation, Verdict
 from ..policy import judge
@@ -90,7 +90,8 @@ class ReportingDoor:
             observation = _called(check_verdict(verdict), score, threshold, samples, details, why)
         if generation is not None:
             generation = check_generation(generation)
-        self._flusher.add(Report(key, generation, observation))
+        weight = weight_of(observation.details) if observation.details else 0
+        self._flusher.add(Report(key, generation, observation, weight=weight))
 
     def report_schema_error(
         self,
@@ -110,14 +111,17 @@ class ReportingDoor:
         if generation is not None:
             generation = check_generation(generation)
         if errors:
-            self._flusher.add(Report(key, generation, schema_errors=errors, details=clean_details(details)))
+            cleaned = clean_details(details)
+            weight = weight_of(cleaned) if cleaned else 0
+            self._flusher.add(Report(key, generation, schema_errors=errors, details=cleaned, weight=weight))
 
-    def _warn_of_waiting(self) -> None:
+    def _warn_of_waiting(self, why: str = "is not started") -> None:
         if not self._warned:
             self._warned = True
             _logger.warning(
-                "driftbreaker: the reporter is not started: reports wait in memory. Call start(), use it in a "
-                "with-statement, or call flush()"
+                "driftbreaker: the reporter %s: reports wait in memory. Call start(), use it in a with-statement, "
+                "or call flush()",
+                why,
             )
 
     def _know(self, name: str, scope: str) -> tuple[Key, float]:

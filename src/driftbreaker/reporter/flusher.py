@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..waits import back_off
 from .counts import ReporterCounts
@@ -28,6 +29,8 @@ RETRY_CAP = 5.0
 NOT_YET, SOMETHING, FULL = range(3)
 #: How many reports a caller sums up where nobody else does: more than it brings, and no more than it can spare.
 SHARE = 50
+#: For how many bytes of the evidence that it brings a caller sums up one report, whoever else does.
+WEIGHT = 1_024
 
 
 class Flusher:
@@ -49,6 +52,7 @@ class Flusher:
         self._pending = Pending(self._options.capacity, self._options.keep)
         self._teller = Teller(self._options.keep)
         self._troubles = Troubles()
+        self._flush = object()
         self._chunks: deque[Chunk] = deque()
         self._second_tries: deque[Chunk] = deque()
         self._current: Chunk | None = None
@@ -71,10 +75,13 @@ class Flusher:
         if self._stirred < because and not self._closed:
             self._stirred = because
             self._stir()
-        # Whoever flushes may be waiting for the database: memory must not grow meanwhile.
-        if (self._closed or len(self._raw) >= 2 * self._options.batch) and self._folding.acquire(blocking=False):
+        # Whoever flushes may be waiting for the database: memory must not grow meanwhile, by reports or by evidence.
+        share = report.weight // WEIGHT
+        if self._closed or len(self._raw) >= 2 * self._options.batch:
+            share += SHARE
+        if share and self._folding.acquire(blocking=False):
             try:
-                self._fold(SHARE)
+                self._fold(share)
             finally:
                 self._folding.release()
 
@@ -104,8 +111,8 @@ class Flusher:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits."""
-        return not (self._raw or self._pending.reports)
+        """Whether nothing waits, and nothing is being written or was left behind amid that."""
+        return not (self._raw or self._pending.reports or self._under_way)
 
     def delay(self, since: float) -> float:
         """Return for how many seconds not to flush yet what began to come at `since`."""
@@ -119,9 +126,24 @@ class Flusher:
                 return min(self._troubles.until(key) for key in resting) - now
         return 0.0 if due >= self._options.batch else max(0.0, since + self._options.interval - now)
 
+    @contextmanager
+    def flushing(self, *, due_only: bool = False) -> Iterator[None]:
+        """Take all that waits, to be handed out in chunks; `due_only` leaves what failed lately for later.
+
+        However this is left, nothing of it stays behind: what was not settled waits again.
+        """
+        self.begin(due_only=due_only)
+        flush = self._flush
+        try:
+            yield
+        finally:
+            if flush is self._flush:  # else somebody has begun another: an event loop ended amid this one
+                self.settle()
+
     def begin(self, *, due_only: bool = False) -> None:
-        """Take all that waits, to be handed out in chunks; `due_only` leaves what failed lately for later."""
-        self._recover()
+        """Begin what `flushing` does."""
+        self.settle()
+        self._flush = object()
         self._stirred = NOT_YET
         self._error, self._due_only = None, due_only
         self._cut_off = self._wrote = False
@@ -130,6 +152,7 @@ class Flusher:
         with self._folding:
             self._fold()
             taken = self._pending.take(now, self._troubles.resting(now) if due_only else ())
+            self._in_doubt += self._under_way  # of a chunk that nobody could settle: that was interrupted as well
             self._under_way = sum(each.reports for each in taken)
             self._hand_out(taken)
             self._troubles.forget_but({*self._pending.keys, *(each.key for each in taken)})
@@ -149,7 +172,9 @@ class Flusher:
 
     def wrote(self, chunk: Chunk) -> None:
         """Count a chunk that was committed."""
-        self._current, self._wrote = None, True
+        if not self._settles(chunk):
+            return
+        self._wrote = True
         with self._folding:
             self._troubles.over(chunk.keys)
             self._under_way -= chunk.reports
@@ -162,7 +187,8 @@ class Flusher:
         if chunk.committed:  # what failed came after that
             self.wrote(chunk)
             return
-        self._current = None
+        if not self._settles(chunk):
+            return
         self._error = error
         everything = chunk.concerns_all(error)
         self._cut_off = self._cut_off or everything
@@ -184,6 +210,16 @@ class Flusher:
     def all_written(self) -> bool:
         """Whether nothing of what the last flush took failed."""
         return self._error is None
+
+    def settle(self) -> None:
+        """Settle what a flush took that was left in its midst: a signal's error may be raised anywhere."""
+        if self._current is not None:
+            self.failed(self._current, InterruptedError("the flush was interrupted"))
+        self._put_back_all()
+
+    def stir_again(self) -> None:
+        """Tell the driver of the next report, whatever it was told before: it has ended, and must say so."""
+        self._stirred = NOT_YET
 
     def close(self) -> None:
         """Take no reports any more, and give up what waits; all of it is counted as dropped."""
@@ -225,6 +261,13 @@ class Flusher:
             self._in_doubt += chunk.reports
         self._teller.in_doubt(chunk.reports, len(chunk.waiting), error)
 
+    def _settles(self, chunk: Chunk) -> bool:
+        """Return whether nobody has said before what became of a chunk: a later flush may have found it left behind."""
+        if self._current is chunk:
+            self._current = None
+        settled, chunk.settled = chunk.settled, True
+        return not settled
+
     def _put_back(self, chunk: Chunk) -> None:
         with self._folding:
             self._under_way -= chunk.reports
@@ -235,12 +278,6 @@ class Flusher:
         for chunks in (self._chunks, self._second_tries):
             while chunks:
                 self._put_back(chunks.pop())
-
-    def _recover(self) -> None:
-        """Settle what a flush took that was left in its midst: a signal's error may be raised anywhere."""
-        if self._current is not None:
-            self.failed(self._current, InterruptedError("the flush was interrupted"))
-        self._put_back_all()
 
     def _end(self) -> None:
         self._failures = self._failures + 1 if self._cut_off else 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..checks import MAX_INTEGER
+from ..clean import MARK
 from ..model import Key, Observation
 from ..policy import Batch
 
@@ -15,22 +17,45 @@ from ..policy import Batch
 SPAN = 60.0
 #: Among how many of a breaker's last segments a report looks for one of its generation.
 REACH = 4
+#: How many bytes of evidence wait at most.
+EVIDENCE = 64 * 1024 * 1024
 
 
 class Report(NamedTuple):
-    """One call: an observation, or a number of schema errors."""
+    """One call: an observation, or a number of schema errors; `weight` is how many bytes its evidence takes."""
 
     key: Key
     generation: int | None
     observation: Observation | None = None
     schema_errors: int = 0
     details: dict[str, Any] | None = None
+    weight: int = 0
+
+    def bare(self) -> Report:
+        """Return it without its evidence."""
+        if self.observation is None:
+            return self._replace(details=_cut(), weight=0)
+        return self._replace(observation=replace(self.observation, details=_cut()), weight=0)
+
+
+def _cut() -> dict[str, Any]:
+    """Return what stands for evidence that was too much, as where some of it was."""
+    return {MARK: MARK}
 
 
 class Segment:
     """What was reported of one breaker, admitted in one generation, within a minute, in order."""
 
-    __slots__ = ("batch", "began", "generation", "reports", "schema_details", "schema_errors")
+    __slots__ = (
+        "_errors_weight",
+        "_worst_weight",
+        "batch",
+        "began",
+        "generation",
+        "reports",
+        "schema_details",
+        "schema_errors",
+    )
 
     def __init__(self, generation: int | None, began: float) -> None:
         self.generation = generation
@@ -39,14 +64,33 @@ class Segment:
         self.batch = Batch()
         self.schema_errors = 0
         self.schema_details: dict[str, Any] = {}
+        self._worst_weight = self._errors_weight = 0
 
-    def add(self, report: Report) -> None:
-        """Add a report that was made after all that are here."""
+    @property
+    def weight(self) -> int:
+        """How many bytes its evidence takes."""
+        return self._worst_weight + self._errors_weight
+
+    def add(self, report: Report) -> int:
+        """Add a report that was made after all that are here; return by how many bytes the evidence grows."""
         self.reports += 1
-        if report.observation is not None:
-            self.batch.add(report.observation)
-        else:
+        if report.observation is None:
             self._add_errors(report.schema_errors, report.details or {})
+            before, self._errors_weight = self._errors_weight, report.weight
+        else:
+            self.batch.add(report.observation)
+            if self.batch.worst is not report.observation:
+                return 0
+            before, self._worst_weight = self._worst_weight, report.weight
+        return report.weight - before
+
+    def strip(self) -> None:
+        """Keep all that it comes to, but not the evidence."""
+        if self._worst_weight and self.batch.worst is not None:
+            self.batch.worst = replace(self.batch.worst, details=_cut())
+        if self._errors_weight:
+            self.schema_details = _cut()
+        self._worst_weight = self._errors_weight = 0
 
     def extend(self, later: Segment) -> None:
         """Add all of a segment of the same generation that came later."""
@@ -89,7 +133,8 @@ class Pending:
     """Sums reports up by breaker. One thread at a time may use it.
 
     What waits is at most `capacity` segments; beyond it the oldest are dropped. What is older than `keep` seconds is
-    no evidence any more, and is dropped as well. All that is dropped is counted, by its reason.
+    no evidence any more, and is dropped as well. All that is dropped is counted, by its reason. Their evidence takes
+    no more than `EVIDENCE` bytes; beyond it reports and what comes back keep their scores only.
     """
 
     def __init__(self, capacity: int, keep: float) -> None:
@@ -98,6 +143,7 @@ class Pending:
         self._waiting: dict[Key, list[Segment]] = {}
         self._segments = 0
         self.reports = 0
+        self.weight = 0
         self.dropped: Counter[str] = Counter()
 
     def add(self, report: Report, now: float) -> None:
@@ -108,7 +154,9 @@ class Pending:
             segment = Segment(report.generation, now)
             segments.append(segment)
             self._segments += 1
-        segment.add(report)
+        if report.weight and self.weight + report.weight > EVIDENCE:
+            report = report.bare()
+        self.weight += segment.add(report)
         self.reports += 1
         if self._segments > self._capacity:
             self._make_room()
@@ -130,6 +178,7 @@ class Pending:
             del self._waiting[each.key]
             self._segments -= len(each.segments)
             self.reports -= each.reports
+            self.weight -= sum(segment.weight for segment in each.segments)
         return taken
 
     def put_back(self, taken: Iterable[Waiting]) -> None:
@@ -137,7 +186,11 @@ class Pending:
         for key, segments in taken:
             self._waiting[key] = segments + self._waiting.get(key, [])
             self._segments += len(segments)
-            self.reports += sum(each.reports for each in segments)
+            for each in segments:
+                self.reports += each.reports
+                if self.weight + each.weight > EVIDENCE:
+                    each.strip()
+                self.weight += each.weight
         if self._segments > self._capacity:
             self._make_room()
 
@@ -169,6 +222,7 @@ class Pending:
                 if goes(segment):
                     self.dropped[why] += segment.reports
                     self.reports -= segment.reports
+                    self.weight -= segment.weight
                     self._segments -= 1
                 else:
                     kept.append(segment)

@@ -68,17 +68,17 @@ class Sender:
 
     def _write_all(self, *, due_only: bool) -> bool:
         flusher = self._flusher
-        flusher.begin(due_only=due_only)
-        while (chunk := flusher.next_chunk()) is not None:
-            try:
-                self._write(chunk)
-            except BaseException as error:  # BaseException: a time limit's signal must not lose what was taken out
-                flusher.failed(chunk, error)
-                if not isinstance(error, Exception):
-                    raise
-            else:
-                flusher.wrote(chunk)
-        return flusher.all_written
+        with flusher.flushing(due_only=due_only):
+            while (chunk := flusher.next_chunk()) is not None:
+                try:
+                    self._write(chunk)
+                except BaseException as error:  # BaseException: a time limit's signal must not lose what was taken out
+                    flusher.failed(chunk, error)
+                    if not isinstance(error, Exception):
+                        raise
+                else:
+                    flusher.wrote(chunk)
+            return flusher.all_written
 
     def _write(self, chunk: Chunk) -> None:
         self._used = True

@@ -34,6 +34,7 @@ class Reporter(ReportingDoor):
     - `batch`: reports after which it is flushed sooner.
     - `capacity`: how many minutes of breakers wait in memory at most, while the database cannot be had, beside as many
       that are being written just then. One holds any number of reports. Beyond it the oldest are dropped, and counted.
+      Their evidence takes 64 MiB at most; beyond that reports lose their `details`, which then are ``{"…": "…"}``.
     - `keep`: seconds after which what could not be written is no evidence any more: dropped, and counted.
     - `patience`: seconds after which a flush that hangs is interrupted. Only the driver can give up connecting: set its
       own timeout, for psycopg ``connect_args={"connect_timeout": 5}``.

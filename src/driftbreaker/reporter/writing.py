@@ -26,7 +26,7 @@ class Chunk:
 
     `lock_wait`: for how many seconds it waits for somebody else's lock of a row; None for as long as the reporter has
     patience. `trips`: how many breakers it opened.
-    `committed`: whether it is known to be written.
+    `committed`: whether it is known to be written. `settled`: whether what became of it is counted.
     """
 
     def __init__(self, waiting: list[Waiting], lock_wait: float | None) -> None:
@@ -34,6 +34,7 @@ class Chunk:
         self.lock_wait = lock_wait
         self.trips = 0
         self.committed = False
+        self.settled = False
         self._connected = False
         self._ending = False
 
