@@ -90,8 +90,10 @@ class ReportingDoor:
             observation = _called(check_verdict(verdict), score, threshold, samples, details, why)
         if generation is not None:
             generation = check_generation(generation)
-        weight = weight_of(observation.details) if observation.details else 0
-        self._flusher.add(Report(key, generation, observation, weight=weight))
+        if observation.details:
+            self._flusher.add(Report(key, generation, observation, weight=weight_of(observation.details)))
+        else:
+            self._flusher.add(Report(key, generation, observation))
 
     def report_schema_error(
         self,

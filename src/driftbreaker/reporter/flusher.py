@@ -76,12 +76,10 @@ class Flusher:
             self._stirred = because
             self._stir()
         # Whoever flushes may be waiting for the database: memory must not grow meanwhile, by reports or by evidence.
-        share = report.weight // WEIGHT
-        if self._closed or len(self._raw) >= 2 * self._options.batch:
-            share += SHARE
-        if share and self._folding.acquire(blocking=False):
+        is_late = self._closed or len(self._raw) >= 2 * self._options.batch
+        if (is_late or report.weight >= WEIGHT) and self._folding.acquire(blocking=False):
             try:
-                self._fold(share)
+                self._fold(is_late * SHARE + report.weight // WEIGHT)
             finally:
                 self._folding.release()
 
