@@ -219,6 +219,7 @@ def test_a_listener_raises(house: House, way: Any) -> None:
         assert way.call(shadow, lambda: 1, lambda: 2) == 1
     finally:
         remove()
+    assert (shadow.counts.hook_failures, shadow.counts.broken) == (1, 0)
 
 
 class Broken(MemoryReporter):
@@ -288,6 +289,7 @@ def test_ctrl_c_in_the_candidate_is_the_users(house: House) -> None:
         shadow = house.shadow(serve=serve, score=equality(), beside="inline")
         with pytest.raises(KeyboardInterrupt):
             shadow(lambda: 1, raising(KeyboardInterrupt()))
+        assert (shadow.counts.kinds, house.reports) == ({"abandoned": 1}, [])
 
 
 @pytest.mark.parametrize("hook", ["score", "publish", "schema", "scope", "key", "isolate"])

@@ -114,5 +114,13 @@ class Admission:
         if self._ends is None or time.time() < self._ends:
             return False
         if self._ends and self._tally.warn_once("lifetime", "its lifetime is over, and nothing is compared any more"):
-            emit([Event(kind=EXPIRED, name=self._name, scope="", facts={"serve": self._options.serve})])
+            self._tell_of_the_end()
         return True
+
+    def _tell_of_the_end(self) -> None:
+        try:
+            emit([Event(kind=EXPIRED, name=self._name, scope="", facts={"serve": self._options.serve})])
+        except BaseException as error:
+            if is_the_users(error):
+                raise
+            self._tally.hook_failed("listener", error)

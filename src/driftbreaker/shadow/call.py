@@ -19,6 +19,7 @@ class Call:
     - `done`, `value`: whether the caller has an answer, and which; `answer`: the same with its seconds, for later.
     - `began`: whether the one that serves was called. `error`: what the control raised, where that is its caller's.
     - `candidate`: what it answered where it was to serve and could not.
+    - `compares`: whether a comparison is owed, and not counted yet. `waits`: whether its thread only waits for another.
 
     Plain attributes, set without a call, so that an answer survives whatever breaks around it.
     """
@@ -44,6 +45,7 @@ class Call:
         "served",
         "started",
         "value",
+        "waits",
         "why",
     )
 
@@ -67,7 +69,7 @@ class Call:
         self.served = served
         self.why = why
         self.compares = compares
-        self.alone = self.began = self.done = self.schema_checked = self.schema_failed = False
+        self.alone = self.began = self.done = self.waits = self.schema_checked = self.schema_failed = False
         self.answer: Answer | None = None
         self.candidate: Answer | None = None
         self.value: Any = None
@@ -100,17 +102,33 @@ class Call:
         self.kind = kind
         return self
 
+    def is_interrupted(self, error: BaseException) -> bool:
+        """Return whether an error that arrives around the two is the host's: this call, or the program, is to end.
+
+        What candidate and hooks raise never comes here. So what is no Exception came out of a signal handler, or closes
+        or cancels a coroutine; and while nothing but a lock is waited for, so did every other.
+        """
+        return not isinstance(error, Exception) or (self.waits and not isinstance(error, (RecursionError, MemoryError)))
+
     def sides(self, served: Answer | None, beside: Answer | None) -> tuple[Answer | None, Answer | None]:
         """Return the answers as control's and candidate's."""
         return (served, beside or self.candidate) if self.served == "control" else (beside, served)
 
 
-def attempt(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Call a function and return what it answered or raised; only the user's Ctrl-C goes on to the caller."""
+def attempt(
+    function: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    contained: type[BaseException] = BaseException,
+) -> Answer:
+    """Call a function and return what it answered or raised; the user's Ctrl-C goes on to the caller.
+
+    `contained`: what else does not. The control's SystemExit is its caller's, at once.
+    """
     started = perf_counter()
     try:
         value = function(*args, **kwargs)
-    except BaseException as error:
+    except contained as error:
         if is_the_users(error):
             raise
         return Answer(None, error, perf_counter() - started)

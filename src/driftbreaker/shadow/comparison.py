@@ -105,7 +105,7 @@ class Counts:
     - `kinds`: how many comparisons of each kind; `good`, `bad`, `inconclusive`: by their verdicts.
     - `fallbacks`: how often the control served because a candidate that was to serve could not, sampled or not.
     - `report_failures`, `hook_failures`: how often the reporter, or a `key`, `scope`, `redact` or `publish` function
-      of yours, raised.
+      or a listener of yours, raised.
     - `broken`: how often comparing itself broke, for want of stack or memory.
     """
 

@@ -74,6 +74,7 @@ class Core:
             judged = kind, None, _INCONCLUSIVE
         comparison = self._comparison(call, (control, candidate), judged)
         quiet = judged[0] in _QUIET
+        call.compares = False
         self.tally.add(judged[0], None if quiet else judged[2])
         if not quiet:
             self._tell(comparison)
@@ -87,8 +88,9 @@ class Core:
             self.settle(call, *call.sides(Answer(None, error, perf_counter() - call.started), None))
 
     def abandon(self, call: Call) -> None:
-        """Note that the caller was cancelled or interrupted: nothing can be said of the pair."""
+        """Note that the caller was cancelled or interrupted: nothing can be said of the pair. Once, whoever notices."""
         if call.compares:
+            call.compares = False
             self.tally.add(ComparisonKind.ABANDONED)
 
     def checked(self, call: Call, answer: Answer) -> Answer:

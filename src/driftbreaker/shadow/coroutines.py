@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from ..threads import in_thread
@@ -49,19 +50,15 @@ class Coroutines(BeginsAgain):
                 except StopIteration as ended:
                     comparison: Comparison = ended.value
                     break
-        except asyncio.CancelledError:
-            self.core.abandon(call)
+        except BaseException as error:
+            if call.is_interrupted(error):
+                self.core.abandon(call)
             raise
         finally:
             drive.forget()
         if call.error is not None:
             raise call.error
         return comparison
-
-    @staticmethod
-    def is_cancellation(error: BaseException) -> bool:
-        """Return whether an error ends the caller's own task."""
-        return isinstance(error, asyncio.CancelledError)
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109  the same argument as the other door's
         """Wait for what runs on this loop and in threads; return whether all of it ended but what hangs."""
@@ -102,11 +99,9 @@ class Coroutines(BeginsAgain):
             answer = await drive.step(RUN, side)
             kind = ComparisonKind.SKIPPED if answer is None else None
             core.settle(call, *call.sides(served, answer), kind)
-        except asyncio.CancelledError:
-            core.abandon(call)
-            raise
         except BaseException as error:
-            if is_the_users(error):
+            if call.is_interrupted(error):
+                core.abandon(call)
                 raise
             core.tally.broken += 1
         finally:
@@ -172,7 +167,7 @@ class _Drive:
         if ask is SERVE:
             return await self._serve(side)
         if ask is TRY:
-            return await _attempt(self._functions[side], *self._call.arguments(side))
+            return await _attempt(self._functions[side], *self._call.arguments(side), Exception)
         if ask is WAIT:
             return await self._wait()
         if ask is LATER:
@@ -187,7 +182,8 @@ class _Drive:
         started = self._started
         if started is None or started.future.done():
             return
-        started.future.cancel()
+        with suppress(RuntimeError):  # its loop is closed, and will not run it
+            started.future.cancel()
         if started.job is not None:
             self._home.lose(started.job)
 
@@ -218,7 +214,7 @@ class _Drive:
         call.begin()
         try:
             answer = await started.future
-        except asyncio.CancelledError:
+        except BaseException:
             if started.job is not None:
                 self._home.lose(started.job)
             raise
@@ -245,14 +241,19 @@ class _Drive:
         return started.future.result()
 
 
-async def _attempt(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Await a function for what it answers or raises. Whose a cancellation is, whoever waits can tell."""
+async def _attempt(
+    function: Callable[..., Awaitable[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    contained: type[BaseException] = BaseException,
+) -> Answer:
+    """Await a function for what it answers or raises, as `attempt`. Whose a cancellation is, whoever waits can tell."""
     started = time.perf_counter()
     try:
         value = await function(*args, **kwargs)
     except asyncio.CancelledError:
         raise
-    except BaseException as error:
+    except contained as error:
         if is_the_users(error):
             raise
         return Answer(None, error, time.perf_counter() - started)

@@ -10,7 +10,7 @@ from typing import Any
 from .call import Call, Function, attempt
 from .comparison import Answer, Comparison, ComparisonKind, Side
 from .core import Core
-from .flow import LATER, RUN, SERVE, START, WAIT, Ask, flow_of
+from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .jobs import Job, Waiting
 from .pool import Pool
 
@@ -35,6 +35,10 @@ class Functions:
                 except StopIteration as ended:
                     comparison: Comparison = ended.value
                     break
+        except BaseException as error:
+            if call.is_interrupted(error):
+                self._core.abandon(call)
+            raise
         finally:
             drive.forget()
         if call.error is not None:
@@ -58,6 +62,8 @@ class _Drive:
         """Do what a flow asks for."""
         if ask is SERVE:
             return self._serve(side)
+        if ask is TRY:
+            return attempt(self._functions[side], *self._call.arguments(side), Exception)
         if ask is START:
             return self._start(side)
         if ask is WAIT:
@@ -97,8 +103,12 @@ class _Drive:
         return True
 
     def _wait(self) -> Answer | None:
-        waiting, budget = self._started, self._core.options.budget
-        return None if waiting is None else waiting.wait(budget, self._pool.lose)
+        if self._started is None:
+            return None
+        self._call.waits = True
+        answer = self._started.wait(self._core.options.budget, self._pool.lose)
+        self._call.waits = False
+        return answer
 
     def _later(self, side: Side) -> bool:
         call, core = self._call, self._core

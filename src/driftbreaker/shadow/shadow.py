@@ -12,7 +12,6 @@ from ..errors import InvalidArgumentError
 from .admission import Admission
 from .call import Call, Function
 from .comparison import Answer, Comparison, Counts
-from .contained import is_the_users
 from .core import Core
 from .forms import is_awaited
 from .functions import Functions
@@ -175,9 +174,7 @@ class Shadow:
             call = self._admission.admit(args, kwargs)
             if self._isolates and call is not None and not call.alone and not self._admission.isolate(call):
                 self._core.not_isolated(call)
-        except BaseException as error:
-            if is_the_users(error):
-                raise
+        except Exception:  # noqa: BLE001  whatever breaks in here; what is no Exception is the host's
             self._tally.broken += 1
             return None
         return call
@@ -205,7 +202,7 @@ class Shadow:
         try:
             await home.run(call, control, candidate)
         except BaseException as error:
-            if home.is_cancellation(error) or not self._survives(call, error):
+            if not self._survives(call, error):
                 raise
         return call.value if call.done else await control(*args, **kwargs)
 
@@ -234,7 +231,7 @@ class Shadow:
             try:
                 return await home.run(call, control, candidate)
             except BaseException as error:
-                if home.is_cancellation(error) or not self._survives(call, error):
+                if not self._survives(call, error):
                     raise
             if call.done:
                 return self._core.unjudged(call, Answer(call.value, None, 0.0))
@@ -244,7 +241,7 @@ class Shadow:
 
     def _survives(self, call: Call, error: BaseException) -> bool:
         """Return whether an error is ours, and so not the caller's; here nothing is left to be relied on."""
-        if isinstance(error, KeyboardInterrupt) or (call.began and not call.done):
+        if call.is_interrupted(error) or (call.began and not call.done):
             return False
         self._tally.broken += 1
         return True
