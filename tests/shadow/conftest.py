@@ -63,6 +63,12 @@ def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
         time.sleep(0.002)
 
 
+async def until_awaited(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
 class Plain:
     """Functions."""
 

@@ -15,7 +15,7 @@ import pytest
 from driftbreaker.scores import equality
 from driftbreaker.shadow import Why, pool
 
-from .conftest import WAYS, House, awaited, own_threads, until
+from .conftest import WAYS, House, awaited, own_threads, until, until_awaited
 
 LATE = "Candidate took longer than 0.1 s"
 
@@ -104,18 +104,12 @@ def test_a_coroutine_that_refuses_to_be_cancelled_is_left_to_itself(house: House
         shadow = house.shadow(serve=serve, score=equality(), budget=0.1, beside=beside)
         began = time.monotonic()
         assert await shadow(control, candidate) == 1
-        until_reported = asyncio.create_task(_until(lambda: bool(house.reports)))
-        await until_reported
+        await until_awaited(lambda: bool(house.reports))
         assert time.monotonic() - began < 0.8
         await shadow.adrain()
 
     asyncio.run(main())
     assert house.report.why == LATE
-
-
-async def _until(true: Any) -> None:
-    while not true():  # noqa: ASYNC110
-        await asyncio.sleep(0.002)
 
 
 def test_a_hanging_function_beside_a_coroutine_is_observed(house: House, gate: threading.Event, beside: Any) -> None:

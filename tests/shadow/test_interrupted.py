@@ -155,7 +155,7 @@ def test_a_caller_whose_loop_is_gone_leaves_nothing_to_warn_of(
     loop.close()
     caller._log_destroy_pending = False  # type: ignore[attr-defined]  # it is the test's own
     del caller, loop
-    asyncio.run(shadow.adrain())
+    asyncio.run(shadow.adrain(timeout=0.0))
     gc.collect()
     assert heard == []
     assert shadow.counts.broken == 0

@@ -268,6 +268,8 @@ class Shadow:
         """
         check_seconds(timeout, "timeout", 0.0)
         self._admission.end()
+        if self._coroutines is not None:
+            self._coroutines.give_up()
         self._pool.close(timeout)
 
     async def adrain(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  the same argument as the other door's
