@@ -52,6 +52,14 @@ def house() -> Iterator[House]:
     until(lambda: own_threads() == [])
 
 
+@pytest.fixture
+def gate(house: House) -> Iterator[threading.Event]:
+    """Candidates that wait for it hang until the test is over, and then end before their shadow is closed."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
 def own_threads() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("driftbreaker-shadow")]
 

@@ -32,13 +32,6 @@ INTERRUPTIONS = [KeyboardInterrupt(), SystemExit(0), HostTimeout(), TimeLimitErr
 
 
 @pytest.fixture
-def gate(house: House) -> Iterator[threading.Event]:
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
 def interrupts(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """Raise what the test says out of a signal handler, once the main thread waits for a thread of ours."""
     main, handled, done = threading.main_thread().ident or 0, threading.Event(), threading.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -25,13 +25,6 @@ CALLS = 4 * ROOM
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coroutines, "BACKLOG", ROOM)
     monkeypatch.setattr(loops, "LOOPS", ROOM)
-
-
-@pytest.fixture
-def gate(house: House) -> Iterator[threading.Event]:
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 async def hangs() -> None:
