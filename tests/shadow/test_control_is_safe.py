@@ -202,14 +202,6 @@ def test_a_hook_that_raises_is_logged_once(house: House, caplog: pytest.LogCaptu
     assert shadow.counts.hook_failures == 3
 
 
-def test_a_hook_that_is_a_coroutine_function_is_counted_and_warns_of_nothing(house: House) -> None:
-    async def publish(pair: Any) -> None: ...
-
-    shadow = house.shadow(publish=publish, beside="inline")
-    assert shadow(int, int) == 0
-    assert shadow.counts.hook_failures == 1
-
-
 def test_a_listener_raises(house: House, way: Any) -> None:
     from datetime import UTC, datetime
 
@@ -303,16 +295,6 @@ def test_ctrl_c_in_a_hook_is_the_users(house: House, hook: str) -> None:
 def test_what_raises_ctrl_c_in_a_thread_of_ours_is_contained(house: House, beside: str) -> None:
     shadow = house.shadow(score=equality(), beside=beside)
     assert shadow(lambda: 1, raising(KeyboardInterrupt())) == 1
-    assert shadow.drain()
-    assert shadow.counts["failed"] == 1
-
-
-def test_a_coroutine_nobody_would_await_is_a_failure_and_warns_of_nothing(house: House, beside: str) -> None:
-    async def coroutine() -> int:
-        return 1
-
-    shadow = house.shadow(score=equality(), beside=beside)
-    assert shadow(lambda: 1, lambda: coroutine()) == 1
     assert shadow.drain()
     assert shadow.counts["failed"] == 1
 

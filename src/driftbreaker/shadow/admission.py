@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError
 from ..hooks import Event, emit
 from .call import Call
 from .comparison import ComparisonKind, Side, Why
-from .contained import is_the_users
+from .contained import is_the_users, plain
 from .options import Options
 from .reports import Gate, Gates
 from .sampling import as_key, by_key
@@ -65,7 +65,7 @@ class Admission:
                 # In one go: what two arguments share, their copies share.
                 call.own_args, call.own_kwargs = copy.deepcopy((call.args, call.kwargs))
             else:
-                args, kwargs = isolate(call.args, call.kwargs)
+                args, kwargs = plain("isolate", isolate(call.args, call.kwargs))
                 call.own_args, call.own_kwargs = tuple(args), dict(kwargs)
         except BaseException as error:
             if is_the_users(error):
@@ -78,7 +78,7 @@ class Admission:
         key: Any = self._options.key
         if key is not None:
             try:
-                key = as_key(key(*args, **kwargs) if callable(key) else key)
+                key = as_key(plain("key", key(*args, **kwargs)) if callable(key) else key)
             except BaseException as error:
                 if is_the_users(error):
                     raise
@@ -90,7 +90,7 @@ class Admission:
 
     def _gate_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Gate] | None:
         try:
-            scope: Any = self._options.scope(*args, **kwargs)  # type: ignore[operator]  # text has a gate already
+            scope: Any = plain("scope", self._options.scope(*args, **kwargs))  # type: ignore[operator]  # text has a gate
             return self._gates.get(scope) or self._found(scope)
         except BaseException as error:
             if is_the_users(error):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from .comparison import Answer, ComparisonKind, Side, Why
-from .contained import is_the_users
+from .comparison import Answer, ComparisonKind, NoAnswerError, Side, Why
+from .contained import close_quietly, is_the_users, unfinished
 
 Function = Callable[..., Any]
 
@@ -133,3 +133,12 @@ def attempt(
             raise
         return Answer(None, error, perf_counter() - started)
     return Answer(value, None, perf_counter() - started)
+
+
+def finished(answer: Answer) -> Answer:
+    """Return an answer that nobody else has; one that is yet to be run is an error."""
+    words = unfinished(answer.value)
+    if words is None:
+        return answer
+    close_quietly(answer.value)  # a coroutine would warn that nobody awaited it
+    return Answer(None, NoAnswerError(f"answered with {words}"), answer.seconds)

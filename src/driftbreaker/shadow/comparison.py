@@ -15,7 +15,8 @@ Side = Literal["control", "candidate"]
 class ComparisonKind(StrEnum):
     """What became of one pair.
 
-    `compared`: there is a score. `failed`, `timed_out`: the candidate raised, or took longer than its budget.
+    `compared`: there is a score. `failed`, `timed_out`: the candidate raised or is no function that answers, or took
+    longer than its budget.
     `schema_error`: its answer has the wrong shape. `unusable`: the answers have no score. `score_failed`: the score
     function raised, or returned no score. `control_failed`: the control raised, so that there is nothing to compare
     with. `not_isolated`: the arguments could not be copied. `skipped`: there was no room for it. `no_scope`: the call
@@ -51,6 +52,10 @@ class Why(StrEnum):
 
 class OutOfTimeError(TimeoutError):
     """The candidate took longer than its budget; it was cancelled, or is left to itself in its thread."""
+
+
+class NoAnswerError(TypeError):
+    """The candidate answered with a coroutine or a generator: nobody runs it, and there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)

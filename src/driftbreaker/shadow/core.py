@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from types import CoroutineType
 from typing import Any
 
 from ..clean import clean_details
@@ -15,8 +14,8 @@ from ..policy import judge
 from ..scores import measure
 from ..settings import BreakerSettings
 from .call import Call
-from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Why
-from .contained import is_the_users
+from .comparison import Answer, Comparison, ComparisonKind, NoAnswerError, OutOfTimeError, Why
+from .contained import is_the_users, plain, unfinished
 from .evidence import evidence, sentence
 from .options import Options
 from .reports import Reports
@@ -96,11 +95,16 @@ class Core:
     def checked(self, call: Call, answer: Answer) -> Answer:
         """Return the candidate's answer, with the schema's error where it has the wrong shape; asked once."""
         schema = self.options.schema
-        if schema is None or answer.error is not None or call.schema_checked:
+        if answer.error is not None or call.schema_checked:
+            return answer
+        words = unfinished(answer.value)
+        if words is not None:  # `auto` has served it: it is the caller's, and open
+            return Answer(answer.value, NoAnswerError(f"answered with {words}"), answer.seconds)
+        if schema is None:
             return answer
         call.schema_checked = True
         try:
-            schema(answer.value)
+            plain("schema", schema(answer.value))
         except BaseException as error:
             if is_the_users(error):
                 raise
@@ -214,17 +218,12 @@ class Core:
 
     def _hook(self, what: str, function: Callable[[Comparison], Any], comparison: Comparison) -> Any:
         try:
-            answer = function(comparison)
+            return plain(what, function(comparison))
         except BaseException as error:
             if is_the_users(error):
                 raise
             self.tally.hook_failed(what, error)
             return None
-        if isinstance(answer, CoroutineType):
-            answer.close()  # it would warn of itself, somewhere else
-            self.tally.hook_failed(what, TypeError(f"{what} must be a plain function, and is a coroutine function"))
-            return None
-        return answer
 
 
 def _settings(name: str, reporter: Reports, options: Options) -> BreakerSettings:

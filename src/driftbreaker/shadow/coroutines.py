@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from ..threads import in_thread
-from .call import Call, Function
+from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Side, Why
 from .contained import is_the_users
 from .core import Core
@@ -103,14 +103,20 @@ class Coroutines:
         finally:
             drive.forget()
 
-    def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Started | None:
-        """Start a function in a task or a thread of its own; None where there is no room."""
+    def begin(
+        self,
+        function: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        called_by: Callable[[Function, tuple[Any, ...], dict[str, Any]], Answer] = attempted,
+    ) -> _Started | None:
+        """Start a function in a task or, `called_by` this, in a thread of its own; None where there is no room."""
         loop = asyncio.get_running_loop()
         tasks = self._loops.here()
         if is_coroutine_function(function):
             if len(tasks.forgotten) >= BACKLOG:  # a task can refuse to be cancelled, and end never
                 return None
-            task = loop.create_task(_attempt(function, args, kwargs))
+            task = loop.create_task(_attempted(function, args, kwargs))
             tasks.hold(task)
             return _Started(task, None, tasks)
         future: asyncio.Future[Answer] = loop.create_future()
@@ -121,7 +127,7 @@ class Coroutines:
             except RuntimeError:  # the loop is closed: nobody waits
                 return
 
-        job = Job(lambda: attempted(function, args, kwargs), then, None, lambda: None)
+        job = Job(lambda: called_by(function, args, kwargs), then, None, lambda: None)
         return _Started(future, job, tasks) if self._pool.submit(job) else None
 
     def lose(self, job: Job) -> None:
@@ -198,7 +204,7 @@ class _Drive:
     async def _serve_in_thread(self, candidate: Function) -> Answer:
         """Let a plain candidate serve, as it would without us: no budget ends it, and its error is the caller's."""
         call = self._call
-        started = self._home.begin(candidate, *call.arguments("candidate"))
+        started = self._home.begin(candidate, *call.arguments("candidate"), attempt)
         if started is None:
             call.hand_over(Why.NO_ROOM)
             self._core.tally.fell_back()
@@ -250,6 +256,10 @@ async def _attempt(
             raise
         return Answer(None, error, time.perf_counter() - started)
     return Answer(value, None, time.perf_counter() - started)
+
+
+async def _attempted(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    return finished(await _attempt(function, args, kwargs))
 
 
 def _resolve(future: asyncio.Future[Answer], answer: Answer) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
 from typing import Any
 
-from .call import Call, Function, attempt
+from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, Side
 from .core import Core
 from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
@@ -124,10 +123,5 @@ class _Drive:
 
 
 def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Call a function for what it answers or raises; a coroutine is no answer."""
-    answer = attempt(function, args, kwargs)
-    if isinstance(answer.value, CoroutineType):
-        answer.value.close()  # it would warn that nobody awaited it
-        error = TypeError("a function that is no coroutine function answered with a coroutine")
-        return Answer(None, error, answer.seconds)
-    return answer
+    """Call a function for what it answers or raises; what is yet to be run is no answer."""
+    return finished(attempt(function, args, kwargs))

@@ -13,7 +13,7 @@ from .admission import Admission
 from .call import Call, Function
 from .comparison import Answer, Comparison, Counts
 from .core import Core
-from .forms import is_awaited
+from .forms import check_pair, is_awaited
 from .functions import Functions
 from .options import checked_options
 from .pool import Pool
@@ -111,9 +111,10 @@ class Shadow:
     def __call__(self, control: Function, candidate: Function, /, *args: Any, **kwargs: Any) -> Any:
         """Call the two with these arguments; return what the one that serves answers, or raise what it raises.
 
-        A coroutine where the control is a coroutine function; a plain candidate then runs in a thread.
+        A coroutine where the control is a coroutine function; a plain candidate then runs in a thread. Raises
+        InvalidArgumentError for a control that is not callable, or a generator function: never for a candidate.
         """
-        if is_awaited(control, candidate):
+        if is_awaited(control):
             return self._await(control, candidate, args, kwargs)
         return self._call(control, candidate, args, kwargs)
 
@@ -137,7 +138,7 @@ class Shadow:
 
         In the background mode the part that is still to come is missing: the whole one goes to `publish`.
         """
-        if is_awaited(control, candidate):
+        if is_awaited(control):
             return self._compare_awaited(control, candidate, args, kwargs)
         return self._compare(control, candidate, args, kwargs)
 
@@ -152,7 +153,8 @@ class Shadow:
 
         def decorate(control: Callable[P, T]) -> Callable[P, T]:
             function: Function = control
-            if is_awaited(function, candidate):
+            check_pair(function, candidate)
+            if is_awaited(function):
 
                 @wraps(function)
                 async def shadowed(*args: Any, **kwargs: Any) -> Any:
