@@ -15,7 +15,8 @@ Function = Callable[..., Any]
 class Call:
     """What one call may do, and how far it has come.
 
-    - `alone`: whether the control serves and nothing else is done, and `kind` what that is called.
+    - `alone`: whether the control serves and nothing else is done. `kind`: why no comparison is made of it, where
+      that has a name.
     - `done`, `value`: whether the caller has an answer, and which; `answer`: the same with its seconds, for later.
     - `began`: whether the one that serves was called. `error`: what the control raised, where that is its caller's.
     - `candidate`: what it answered where it was to serve and could not.
@@ -94,6 +95,12 @@ class Call:
         """Let the control serve in the candidate's stead."""
         self.served = "control"
         self.why = why
+
+    def skip(self) -> None:
+        """Let whoever is to serve do so, and compare nothing."""
+        self.compares = False
+        self.kind = ComparisonKind.SKIPPED
+        self.alone = self.served == "control"
 
     def stand_back(self, why: Why, kind: ComparisonKind | None = None) -> Call:
         """Let the control serve alone."""

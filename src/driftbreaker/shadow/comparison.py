@@ -16,11 +16,11 @@ class ComparisonKind(StrEnum):
     """What became of one pair.
 
     `compared`: there is a score. `failed`, `timed_out`: the candidate raised or is no function that answers, or took
-    longer than its budget.
-    `schema_error`: its answer has the wrong shape. `unusable`: the answers have no score. `score_failed`: the score
-    function raised, or returned no score. `control_failed`: the control raised, so that there is nothing to compare
-    with. `not_isolated`: the arguments could not be copied. `skipped`: there was no room for it. `no_scope`: the call
-    has no usable scope. `abandoned`: the caller was cancelled or interrupted meanwhile.
+    longer than its budget. `schema_error`: its answer has the wrong shape. `unusable`: the answers have no score.
+    `score_failed`: the score function raised, or returned no score. `control_failed`: the control raised, so that
+    there is nothing to compare with. `not_isolated`: the arguments could not be copied. `skipped`: there was no room
+    for it, or the board has read nothing yet. `no_scope`: the call has no usable scope. `abandoned`: the caller was
+    cancelled or interrupted meanwhile.
     """
 
     COMPARED = "compared"

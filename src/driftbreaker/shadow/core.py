@@ -17,6 +17,7 @@ from .call import Call
 from .comparison import Answer, Comparison, ComparisonKind, NoAnswerError, OutOfTimeError, Why
 from .contained import is_the_users, plain, unfinished
 from .evidence import evidence, sentence
+from .forked import BeginsAgain
 from .options import Options
 from .reports import Reports
 from .tally import Tally
@@ -30,16 +31,20 @@ _COMPARED = ComparisonKind.COMPARED
 _QUIET = (ComparisonKind.SKIPPED, ComparisonKind.NO_SCOPE, ComparisonKind.ABANDONED)
 
 
-class Core:
+class Core(BeginsAgain):
     """The rules of one shadow, the same for functions and coroutines."""
 
     def __init__(self, name: str, reporter: Reports, options: Options, tally: Tally) -> None:
         self.name = name
         self.options = options
         self.tally = tally
-        self.mismatches: deque[Mapping[str, Any]] = deque(maxlen=options.keep)
         self._reporter = reporter
         self._threshold = _settings(name, reporter, options).drift_threshold
+        super().__init__()
+
+    def begin_again(self) -> None:
+        """Keep nothing of what another process compared."""
+        self.mismatches: deque[Mapping[str, Any]] = deque(maxlen=self.options.keep)
 
     # What became of a call.
 
@@ -60,7 +65,7 @@ class Core:
 
     def unjudged(self, call: Call, served: Answer) -> Comparison:
         """Return what became of a call so far: one answered, and nothing is made of it, or not yet."""
-        return self._comparison(call, call.sides(served, None), (None, None, None))
+        return self._comparison(call, call.sides(served, None), (call.kind, None, None))
 
     def settle(
         self, call: Call, control: Answer | None, candidate: Answer | None, kind: ComparisonKind | None = None
