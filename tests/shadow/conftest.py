@@ -52,6 +52,14 @@ def house() -> Iterator[House]:
     until(lambda: own_threads() == [])
 
 
+@pytest.fixture
+def gate(house: House) -> Iterator[threading.Event]:
+    """Candidates that wait for it hang until the test is over, and then end before their shadow is closed."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
 def own_threads() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("driftbreaker-shadow")]
 
@@ -61,6 +69,12 @@ def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
     while not true():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.002)
+
+
+async def until_awaited(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 class Plain:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -99,6 +102,29 @@ def test_nothing_of_a_call_is_held_when_it_is_over(house: House, way: Any, besid
     del order
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_counts_and_keeps_what_it_does_itself() -> None:
+    program = (
+        "import os\n"
+        "from driftbreaker import Shadow\n"
+        "from driftbreaker.testing import MemoryReporter, MemorySwitchboard\n"
+        "def fails(*_): raise ValueError\n"
+        "options = dict(beside='inline', keep=9, serve='candidate', publish=fails)\n"
+        "shadow = Shadow(MemorySwitchboard(), MemoryReporter(), 'pricing', **options)\n"
+        "shadow(int, fails); shadow(int, int)\n"
+        "child = os.fork()\n"
+        "if child == 0: shadow(int, fails)\n"
+        "else: os.waitpid(child, 0)\n"
+        "counts = shadow.counts\n"
+        "print(dict(counts.kinds), counts.good, counts.bad, counts.fallbacks, counts.hook_failures, end=' ')\n"
+        "print(len(shadow.mismatches), flush=True)\n"
+        "if child == 0: os._exit(0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    failed, compared = "<ComparisonKind.FAILED: 'failed'>", "<ComparisonKind.COMPARED: 'compared'>"
+    assert run.stdout.splitlines() == [f"{{{failed}: 1}} 0 1 1 1 1", f"{{{failed}: 1, {compared}: 1}} 1 1 1 2 1"]
 
 
 @pytest.mark.parametrize("beside", ["thread", "background"])

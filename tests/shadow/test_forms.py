@@ -106,29 +106,38 @@ def test_plain_callables_are_called(house: House, control: Any) -> None:
 
 @pytest.mark.parametrize("sample", [1.0, 1e-9])
 @pytest.mark.parametrize(
-    ("control", "candidate", "words"),
-    [
-        (function, coroutine, "a coroutine function, which nobody would await"),
-        (function, Awaitable(), "a coroutine function, which nobody would await"),
-        (generator, function, "the control is a generator function"),
-        (function, generator, "the candidate is a generator function"),
-        (coroutine, async_generator, "the candidate is a generator function"),
-        (None, function, "control must be callable"),
-        (function, 7, "candidate must be callable"),
-    ],
+    ("control", "words"), [(generator, "the control is a generator function"), (None, "control must be callable")]
 )
-def test_what_does_not_go_together_is_refused_at_every_call_and_at_decoration(
-    house: House, control: Any, candidate: Any, words: str, sample: float
+def test_a_control_that_cannot_be_compared_is_refused_at_every_call_and_at_decoration(
+    house: House, control: Any, words: str, sample: float
 ) -> None:
     """At every call: a test would not see one in a hundred, and users would."""
     shadow = house.shadow(sample=sample)
     for refused in (
-        lambda: shadow(control, candidate),
-        lambda: shadow.compare(control, candidate),
-        lambda: shadow.against(candidate)(control),
+        lambda: shadow(control, function),
+        lambda: shadow.compare(control, function),
+        lambda: shadow.against(function)(control),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "words"),
+    [
+        (function, coroutine, "a coroutine function, which nobody would await"),
+        (function, Awaitable(), "a coroutine function, which nobody would await"),
+        (function, generator, "the candidate is a generator function"),
+        (coroutine, generator, "the candidate is a generator function"),
+        (coroutine, async_generator, "the candidate is a generator function"),
+        (function, 7, "candidate must be callable"),
+    ],
+)
+def test_two_that_do_not_go_together_are_refused_at_decoration(
+    house: House, control: Any, candidate: Any, words: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=words):
+        house.shadow().against(candidate)(control)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +165,11 @@ def test_what_does_not_go_together_is_refused_at_every_call_and_at_decoration(
         ({"lifetime": 7}, "lifetime must be a timedelta"),
         ({"lifetime": __import__("datetime").datetime(2030, 1, 1)}, "lifetime must have a time zone"),
         ({"settings": {}}, "settings must be BreakerSettings"),
+        *(
+            ({hook: function}, f"{hook} must be a plain function, and is a coroutine function")
+            for hook in ("score", "schema", "key", "scope", "isolate", "redact", "publish")
+            for function in (coroutine, Awaitable(), functools.partial(coroutine, 1))
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused_at_once(house: House, options: dict[str, Any], words: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from driftbreaker import BreakerSettings, ComparisonKind, InvalidArgumentError, guard
+from driftbreaker import BreakerSettings, ComparisonKind, InvalidArgumentError, Outage, guard
 from driftbreaker.scores import equality, relative_delta
 from driftbreaker.shadow import Why
 from driftbreaker.testing import MemoryReporter, MemorySwitchboard
@@ -66,6 +66,37 @@ def test_a_report_carries_the_generation_of_its_admission(house: House, beside: 
     assert shadow.drain()
     assert house.report.generation == 2
     assert house.board[NAME].generation == 3
+
+
+@pytest.mark.parametrize(("serve", "answer"), [("control", 20), ("candidate", 30), ("auto", 30)])
+def test_where_nobody_knows_the_generation_nothing_is_compared(
+    house: House, way: Any, beside: str, serve: str, answer: int
+) -> None:
+    """Its report could never be too late: it would count after the breaker was opened and closed by hand."""
+    house.board = MemorySwitchboard(outage=Outage.CLOSED)
+    house.board.lose_database()
+    called = []
+    shadow = house.shadow(
+        serve=serve, score=relative_delta(), beside=beside, isolate=lambda *all_: called.append(1) or all_
+    )
+    pair = way.compare(shadow, ten, fifteen, 2)
+    assert (pair.answer, pair.kind, pair.generation, pair.why) == (answer, "skipped", None, shadow._admission._why)
+    assert (shadow.counts.kinds, house.reports) == ({"skipped": 1}, [])
+    assert len(called) == (serve != "control"), "nothing is copied for nobody"
+    house.board.find_database()
+    assert way.call(shadow, ten, fifteen, 2) == answer
+    house.board.lose_database()
+    assert way.call(shadow, ten, fifteen, 2) == answer
+    assert [report.generation for report in house.reports] == [0, 0], "what was read once is known"
+
+
+def test_what_is_not_sampled_is_not_skipped(house: House, way: Any) -> None:
+    house.board = MemorySwitchboard(outage=Outage.CLOSED)
+    house.board.lose_database()
+    for serve in ("control", "candidate", "auto"):
+        shadow = house.shadow(serve=serve, sample=1e-9)
+        way.call(shadow, ten, fifteen, 2)
+        assert shadow.counts.kinds == {}
 
 
 def test_a_trip_between_two_looks_at_the_handle_makes_the_report_a_late_one() -> None:

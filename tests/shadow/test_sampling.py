@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
 import uuid
@@ -63,6 +65,38 @@ def test_chance_samples_its_share_of_calls(house: House) -> None:
     for _ in range(2_000):
         shadow(int, int)
     assert 380 <= len(house.reports) <= 620
+
+
+def test_chance_is_no_part_of_the_hosts(house: House, way: Any) -> None:
+    """V1 may draw from `random`, seeded: it draws what it would have drawn without us, and we do not draw the same."""
+    shadow = house.shadow(sample=0.5)
+    alone = random.Random(42)
+    drawn = [alone.random(), alone.random()]
+    for _ in range(60):
+        random.seed(42)
+        assert [way.call(shadow, random.random, lambda: 1), random.random()] == drawn
+    assert 10 <= len(house.reports) <= 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_do_not_all_sample_the_same_calls() -> None:
+    program = (
+        "import os\n"
+        "from driftbreaker import Shadow\n"
+        "from driftbreaker.testing import MemoryReporter, MemorySwitchboard\n"
+        "called = []\n"
+        "shadow = Shadow(MemorySwitchboard(), MemoryReporter(), 'pricing', sample=0.5, beside='inline')\n"
+        "for _ in range(2):\n"
+        "    if os.fork() == 0:\n"
+        "        for number in range(64):\n"
+        "            shadow(int, lambda: called.append(number))\n"
+        "        print(called, flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    one, other = run.stdout.splitlines()
+    assert one != other
 
 
 @pytest.mark.parametrize("key", [lambda customer, **_: customer, lambda customer, *, also: customer])

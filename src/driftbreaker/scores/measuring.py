@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from fractions import Fraction
+from types import CoroutineType
 from typing import Any, Protocol
 
 from ..checks import check_score
@@ -43,6 +44,8 @@ def measure(score: ScoreFunction, control: object, candidate: object) -> float:
     try:
         return check_score(value, "the score")
     except InvalidArgumentError as error:
+        if type(value) is CoroutineType:
+            value.close()  # it would warn, somewhere else, that nobody awaited it
         raise UnusableScoreError(str(error), Unusable.NOT_A_SCORE) from error
 
 

@@ -12,7 +12,8 @@ from ..errors import InvalidArgumentError
 from ..hooks import Event, emit
 from .call import Call
 from .comparison import ComparisonKind, Side, Why
-from .contained import is_the_users
+from .contained import is_the_users, plain
+from .forked import BeginsAgain
 from .options import Options
 from .reports import Gate, Gates
 from .sampling import as_key, by_key
@@ -21,7 +22,7 @@ from .tally import Tally
 EXPIRED = "shadow_expired"
 
 
-class Admission:
+class Admission(BeginsAgain):
     """Admits the calls of one shadow. What of the host's raises here costs the comparison, and nothing else."""
 
     def __init__(self, board: Gates, name: str, options: Options, tally: Tally) -> None:
@@ -36,6 +37,11 @@ class Admission:
         self._gates: dict[str, tuple[str, Gate]] = {}
         self._gate = self._found(options.scope) if isinstance(options.scope, str) else None
         self._ends = options.ends
+        super().__init__()
+
+    def begin_again(self) -> None:
+        """Draw chance anew, not as the parent does: from a source of our own, for Python's is the host's to seed."""
+        self._chance = random.Random().random
 
     def admit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Return the call; None where the control serves it alone for no other reason than that it is not sampled."""
@@ -53,6 +59,10 @@ class Admission:
             return call.stand_back(Why.NO_SCOPE, ComparisonKind.NO_SCOPE)
         if gate.is_open:
             return call.stand_back(Why.OPEN)
+        if generation is None and compares and _is_guess(gate):
+            # Nobody has read anything yet: how late a report of this call may be, nobody could ever tell.
+            self._tally.add(ComparisonKind.SKIPPED)
+            call.skip()
         return call
 
     def isolate(self, call: Call) -> bool:
@@ -65,7 +75,7 @@ class Admission:
                 # In one go: what two arguments share, their copies share.
                 call.own_args, call.own_kwargs = copy.deepcopy((call.args, call.kwargs))
             else:
-                args, kwargs = isolate(call.args, call.kwargs)
+                args, kwargs = plain("isolate", isolate(call.args, call.kwargs))
                 call.own_args, call.own_kwargs = tuple(args), dict(kwargs)
         except BaseException as error:
             if is_the_users(error):
@@ -78,19 +88,19 @@ class Admission:
         key: Any = self._options.key
         if key is not None:
             try:
-                key = as_key(key(*args, **kwargs) if callable(key) else key)
+                key = as_key(plain("key", key(*args, **kwargs)) if callable(key) else key)
             except BaseException as error:
                 if is_the_users(error):
                     raise
                 self._tally.hook_failed("key", error)
                 return False, None
         if key is None:
-            return random.random() < self._options.sample, None
+            return self._chance() < self._options.sample, None
         return self._sampled(key), key
 
     def _gate_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Gate] | None:
         try:
-            scope: Any = self._options.scope(*args, **kwargs)  # type: ignore[operator]  # text has a gate already
+            scope: Any = plain("scope", self._options.scope(*args, **kwargs))  # type: ignore[operator]  # text has a gate
             return self._gates.get(scope) or self._found(scope)
         except BaseException as error:
             if is_the_users(error):
@@ -114,5 +124,23 @@ class Admission:
         if self._ends is None or time.time() < self._ends:
             return False
         if self._ends and self._tally.warn_once("lifetime", "its lifetime is over, and nothing is compared any more"):
-            emit([Event(kind=EXPIRED, name=self._name, scope="", facts={"serve": self._options.serve})])
+            self._tell_of_the_end()
         return True
+
+    def _tell_of_the_end(self) -> None:
+        try:
+            emit([Event(kind=EXPIRED, name=self._name, scope="", facts={"serve": self._options.serve})])
+        except BaseException as error:
+            if is_the_users(error):
+                raise
+            self._tally.hook_failed("listener", error)
+
+
+def _is_guess(gate: Gate) -> bool:
+    """Return whether a handle answers what it does while nobody knows. Asked of boards that have not read it yet."""
+    basis = getattr(gate, "basis", None)
+    if basis is None:  # no handle of ours
+        return False
+    from ..snapshot import Basis
+
+    return basis is Basis.OUTAGE

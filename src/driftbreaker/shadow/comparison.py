@@ -15,11 +15,12 @@ Side = Literal["control", "candidate"]
 class ComparisonKind(StrEnum):
     """What became of one pair.
 
-    `compared`: there is a score. `failed`, `timed_out`: the candidate raised, or took longer than its budget.
-    `schema_error`: its answer has the wrong shape. `unusable`: the answers have no score. `score_failed`: the score
-    function raised, or returned no score. `control_failed`: the control raised, so that there is nothing to compare
-    with. `not_isolated`: the arguments could not be copied. `skipped`: there was no room for it. `no_scope`: the call
-    has no usable scope. `abandoned`: the caller was cancelled or interrupted meanwhile.
+    `compared`: there is a score. `failed`, `timed_out`: the candidate raised or is no function that answers, or took
+    longer than its budget. `schema_error`: its answer has the wrong shape. `unusable`: the answers have no score.
+    `score_failed`: the score function raised, or returned no score. `control_failed`: the control raised, so that
+    there is nothing to compare with. `not_isolated`: the arguments could not be copied. `skipped`: there was no room
+    for it, or the board has read nothing yet. `no_scope`: the call has no usable scope. `abandoned`: the caller was
+    cancelled or interrupted meanwhile.
     """
 
     COMPARED = "compared"
@@ -51,6 +52,10 @@ class Why(StrEnum):
 
 class OutOfTimeError(TimeoutError):
     """The candidate took longer than its budget; it was cancelled, or is left to itself in its thread."""
+
+
+class NoAnswerError(TypeError):
+    """The candidate answered with a coroutine or a generator: nobody runs it, and there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class Counts:
     - `kinds`: how many comparisons of each kind; `good`, `bad`, `inconclusive`: by their verdicts.
     - `fallbacks`: how often the control served because a candidate that was to serve could not, sampled or not.
     - `report_failures`, `hook_failures`: how often the reporter, or a `key`, `scope`, `redact` or `publish` function
-      of yours, raised.
+      or a listener of yours, raised.
     - `broken`: how often comparing itself broke, for want of stack or memory.
     """
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import threading
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class OwnThread(threading.Thread):
@@ -12,3 +16,31 @@ class OwnThread(threading.Thread):
 def is_the_users(error: BaseException) -> bool:
     """Return whether an error is not the code's but the user's, who wants the program to end."""
     return isinstance(error, KeyboardInterrupt) and not isinstance(threading.current_thread(), OwnThread)
+
+
+def unfinished(answer: object) -> str | None:
+    """Return what an answer is that is yet to be run; None for every other. Asked of its type: objects may lie."""
+    kind = type(answer)
+    if kind is CoroutineType:
+        return "a coroutine, which nobody awaits"
+    if kind is GeneratorType or kind is AsyncGeneratorType:
+        return "a generator: it makes its answer piece by piece"
+    return None
+
+
+def plain(what: str, answer: T) -> T:
+    """Return what a function of the host's answered; raise TypeError where it was only begun, and warn of nothing."""
+    words = unfinished(answer)
+    if words is None:
+        return answer
+    close_quietly(answer)
+    raise TypeError(f"{what} must be a plain function, and answered with {words}")
+
+
+def close_quietly(running: object) -> None:
+    """Close a coroutine or a generator that nobody runs any more, whatever it does about that."""
+    try:
+        running.close()  # type: ignore[attr-defined]
+    except BaseException as error:
+        if is_the_users(error):
+            raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from types import CoroutineType
 from typing import Any
 
 from ..clean import clean_details
@@ -15,9 +14,10 @@ from ..policy import judge
 from ..scores import measure
 from ..settings import BreakerSettings
 from .call import Call
-from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Why
-from .contained import is_the_users
+from .comparison import Answer, Comparison, ComparisonKind, NoAnswerError, OutOfTimeError, Why
+from .contained import is_the_users, plain, unfinished
 from .evidence import evidence, sentence
+from .forked import BeginsAgain
 from .options import Options
 from .reports import Reports
 from .tally import Tally
@@ -31,16 +31,20 @@ _COMPARED = ComparisonKind.COMPARED
 _QUIET = (ComparisonKind.SKIPPED, ComparisonKind.NO_SCOPE, ComparisonKind.ABANDONED)
 
 
-class Core:
+class Core(BeginsAgain):
     """The rules of one shadow, the same for functions and coroutines."""
 
     def __init__(self, name: str, reporter: Reports, options: Options, tally: Tally) -> None:
         self.name = name
         self.options = options
         self.tally = tally
-        self.mismatches: deque[Mapping[str, Any]] = deque(maxlen=options.keep)
         self._reporter = reporter
         self._threshold = _settings(name, reporter, options).drift_threshold
+        super().__init__()
+
+    def begin_again(self) -> None:
+        """Keep nothing of what another process compared."""
+        self.mismatches: deque[Mapping[str, Any]] = deque(maxlen=self.options.keep)
 
     # What became of a call.
 
@@ -61,7 +65,7 @@ class Core:
 
     def unjudged(self, call: Call, served: Answer) -> Comparison:
         """Return what became of a call so far: one answered, and nothing is made of it, or not yet."""
-        return self._comparison(call, call.sides(served, None), (None, None, None))
+        return self._comparison(call, call.sides(served, None), (call.kind, None, None))
 
     def settle(
         self, call: Call, control: Answer | None, candidate: Answer | None, kind: ComparisonKind | None = None
@@ -74,6 +78,7 @@ class Core:
             judged = kind, None, _INCONCLUSIVE
         comparison = self._comparison(call, (control, candidate), judged)
         quiet = judged[0] in _QUIET
+        call.compares = False
         self.tally.add(judged[0], None if quiet else judged[2])
         if not quiet:
             self._tell(comparison)
@@ -87,18 +92,24 @@ class Core:
             self.settle(call, *call.sides(Answer(None, error, perf_counter() - call.started), None))
 
     def abandon(self, call: Call) -> None:
-        """Note that the caller was cancelled or interrupted: nothing can be said of the pair."""
+        """Note that the caller was cancelled or interrupted: nothing can be said of the pair. Once, whoever notices."""
         if call.compares:
+            call.compares = False
             self.tally.add(ComparisonKind.ABANDONED)
 
     def checked(self, call: Call, answer: Answer) -> Answer:
         """Return the candidate's answer, with the schema's error where it has the wrong shape; asked once."""
         schema = self.options.schema
-        if schema is None or answer.error is not None or call.schema_checked:
+        if answer.error is not None or call.schema_checked:
+            return answer
+        words = unfinished(answer.value)
+        if words is not None:  # `auto` has served it: it is the caller's, and open
+            return Answer(answer.value, NoAnswerError(f"answered with {words}"), answer.seconds)
+        if schema is None:
             return answer
         call.schema_checked = True
         try:
-            schema(answer.value)
+            plain("schema", schema(answer.value))
         except BaseException as error:
             if is_the_users(error):
                 raise
@@ -212,17 +223,12 @@ class Core:
 
     def _hook(self, what: str, function: Callable[[Comparison], Any], comparison: Comparison) -> Any:
         try:
-            answer = function(comparison)
+            return plain(what, function(comparison))
         except BaseException as error:
             if is_the_users(error):
                 raise
             self.tally.hook_failed(what, error)
             return None
-        if isinstance(answer, CoroutineType):
-            answer.close()  # it would warn of itself, somewhere else
-            self.tally.hook_failed(what, TypeError(f"{what} must be a plain function, and is a coroutine function"))
-            return None
-        return answer
 
 
 def _settings(name: str, reporter: Reports, options: Options) -> BreakerSettings:

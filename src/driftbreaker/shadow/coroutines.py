@@ -5,36 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from ..threads import in_thread
-from .call import Call, Function
+from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Side, Why
 from .contained import is_the_users
 from .core import Core
 from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
-from .forked import BeginsAgain
 from .forms import is_coroutine_function
 from .functions import attempted
 from .jobs import Job
+from .loops import Loops, Tasks
 from .pool import BACKLOG, Pool
 
 T = TypeVar("T")
 
 
-class Coroutines(BeginsAgain):
+class Coroutines:
     """Runs the calls of one shadow where the control is a coroutine function."""
 
     def __init__(self, core: Core, pool: Pool) -> None:
         self.core = core
         self._pool = pool
-        super().__init__()
-
-    def begin_again(self) -> None:
-        """Hold no tasks."""
-        # Loops hold their tasks weakly.
-        self._tasks: set[asyncio.Future[Any]] = set()
-        self._waiting = 0
+        self._loops = Loops(core.abandon)
 
     async def run(self, call: Call, control: Function, candidate: Function) -> Comparison:
         """Run an admitted call; raise what the one that serves raises."""
@@ -49,8 +44,9 @@ class Coroutines(BeginsAgain):
                 except StopIteration as ended:
                     comparison: Comparison = ended.value
                     break
-        except asyncio.CancelledError:
-            self.core.abandon(call)
+        except BaseException as error:
+            if call.is_interrupted(error):
+                self.core.abandon(call)
             raise
         finally:
             drive.forget()
@@ -58,15 +54,10 @@ class Coroutines(BeginsAgain):
             raise call.error
         return comparison
 
-    @staticmethod
-    def is_cancellation(error: BaseException) -> bool:
-        """Return whether an error ends the caller's own task."""
-        return isinstance(error, asyncio.CancelledError)
-
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109  the same argument as the other door's
         """Wait for what runs on this loop and in threads; return whether all of it ended but what hangs."""
         end = time.monotonic() + timeout
-        mine = self._mine()
+        mine = [*self._loops.here().held]
         left = (await asyncio.wait(mine, timeout=timeout))[1] if mine else set()
         return await self._of_pool(self._pool.drain, end) and not left
 
@@ -74,25 +65,26 @@ class Coroutines(BeginsAgain):
         """Finish what is under way, cancel what takes too long, end the threads."""
         end = time.monotonic() + timeout
         await self.drain(timeout)
-        for task in self._mine():
+        self.give_up()
+        for task in [*self._loops.here().held]:
             task.cancel()
         await asyncio.sleep(0)
         await self._of_pool(self._pool.close, end)
+
+    def give_up(self) -> None:
+        """Drop what loops held that are closed."""
+        self._loops.sweep()
 
     async def _of_pool(self, work: Callable[[float], T], end: float) -> T:
         left = max(0.0, end - time.monotonic())
         return await in_thread(lambda: work(left)) if self._pool.has_threads else work(0.0)
 
-    def _mine(self) -> set[asyncio.Future[Any]]:
-        loop = asyncio.get_running_loop()
-        return {task for task in self._tasks.copy() if task.get_loop() is loop}
-
     def later(self, call: Call, side: Side, function: Function) -> bool:
         """Run and settle one of the two when the caller has its answer."""
-        if self._waiting >= BACKLOG:
+        tasks = self._loops.here()
+        if len(tasks.later) >= BACKLOG:
             return False
-        self._waiting += 1
-        self._hold(asyncio.get_running_loop().create_task(self._run_later(call, side, function)))
+        tasks.hold(asyncio.get_running_loop().create_task(self._run_later(call, side, function)), call)
         return True
 
     async def _run_later(self, call: Call, side: Side, function: Function) -> None:
@@ -101,25 +93,32 @@ class Coroutines(BeginsAgain):
         try:
             answer = await drive.step(RUN, side)
             kind = ComparisonKind.SKIPPED if answer is None else None
-            core.settle(call, *call.sides(served, answer), kind)
-        except asyncio.CancelledError:
-            core.abandon(call)
-            raise
+            if call.compares:  # unless its loop was given up meanwhile
+                core.settle(call, *call.sides(served, answer), kind)
         except BaseException as error:
-            if is_the_users(error):
+            if call.is_interrupted(error):
+                core.abandon(call)
                 raise
             core.tally.broken += 1
         finally:
-            self._waiting -= 1
             drive.forget()
 
-    def begin(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Started | None:
-        """Start a function in a task or a thread of its own; None where there is no room."""
+    def begin(
+        self,
+        function: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        called_by: Callable[[Function, tuple[Any, ...], dict[str, Any]], Answer] = attempted,
+    ) -> _Started | None:
+        """Start a function in a task or, `called_by` this, in a thread of its own; None where there is no room."""
         loop = asyncio.get_running_loop()
+        tasks = self._loops.here()
         if is_coroutine_function(function):
-            task = loop.create_task(_attempt(function, args, kwargs))
-            self._hold(task)
-            return _Started(task, None)
+            if len(tasks.forgotten) >= BACKLOG:  # a task can refuse to be cancelled, and end never
+                return None
+            task = loop.create_task(_attempted(function, args, kwargs))
+            tasks.hold(task)
+            return _Started(task, None, tasks)
         future: asyncio.Future[Answer] = loop.create_future()
 
         def then(answer: Answer) -> None:
@@ -128,32 +127,24 @@ class Coroutines(BeginsAgain):
             except RuntimeError:  # the loop is closed: nobody waits
                 return
 
-        job = Job(lambda: attempted(function, args, kwargs), then, None, lambda: None)
-        return _Started(future, job) if self._pool.submit(job) else None
+        job = Job(lambda: called_by(function, args, kwargs), then, None, lambda: None)
+        return _Started(future, job, tasks) if self._pool.submit(job) else None
 
     def lose(self, job: Job) -> None:
         """Wait no more for a thread."""
         if job.claim():
             self._pool.lose(job)
 
-    def _hold(self, task: asyncio.Future[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._let_go)
-
-    def _let_go(self, task: asyncio.Future[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: the loop has nothing to warn of
-
 
 class _Started:
     """A function that runs beside: in a task, or as a job of a thread."""
 
-    __slots__ = ("at", "future", "job")
+    __slots__ = ("at", "future", "job", "tasks")
 
-    def __init__(self, future: asyncio.Future[Answer], job: Job | None) -> None:
+    def __init__(self, future: asyncio.Future[Answer], job: Job | None, tasks: Tasks) -> None:
         self.future = future
         self.job = job
+        self.tasks = tasks
         self.at = time.perf_counter()
 
 
@@ -172,7 +163,7 @@ class _Drive:
         if ask is SERVE:
             return await self._serve(side)
         if ask is TRY:
-            return await _attempt(self._functions[side], *self._call.arguments(side))
+            return await _attempt(self._functions[side], *self._call.arguments(side), Exception)
         if ask is WAIT:
             return await self._wait()
         if ask is LATER:
@@ -187,9 +178,12 @@ class _Drive:
         started = self._started
         if started is None or started.future.done():
             return
-        started.future.cancel()
+        with suppress(RuntimeError):  # its loop is closed, and will not run it
+            started.future.cancel()
         if started.job is not None:
             self._home.lose(started.job)
+        else:
+            started.tasks.forgotten.add(started.future)
 
     async def _serve(self, side: Side) -> Answer:
         call, function = self._call, self._functions[side]
@@ -210,7 +204,7 @@ class _Drive:
     async def _serve_in_thread(self, candidate: Function) -> Answer:
         """Let a plain candidate serve, as it would without us: no budget ends it, and its error is the caller's."""
         call = self._call
-        started = self._home.begin(candidate, *call.arguments("candidate"))
+        started = self._home.begin(candidate, *call.arguments("candidate"), attempt)
         if started is None:
             call.hand_over(Why.NO_ROOM)
             self._core.tally.fell_back()
@@ -218,7 +212,7 @@ class _Drive:
         call.begin()
         try:
             answer = await started.future
-        except asyncio.CancelledError:
+        except BaseException:
             if started.job is not None:
                 self._home.lose(started.job)
             raise
@@ -245,18 +239,27 @@ class _Drive:
         return started.future.result()
 
 
-async def _attempt(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Await a function for what it answers or raises. Whose a cancellation is, whoever waits can tell."""
+async def _attempt(
+    function: Callable[..., Awaitable[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    contained: type[BaseException] = BaseException,
+) -> Answer:
+    """Await a function for what it answers or raises, as `attempt`. Whose a cancellation is, whoever waits can tell."""
     started = time.perf_counter()
     try:
         value = await function(*args, **kwargs)
     except asyncio.CancelledError:
         raise
-    except BaseException as error:
+    except contained as error:
         if is_the_users(error):
             raise
         return Answer(None, error, time.perf_counter() - started)
     return Answer(value, None, time.perf_counter() - started)
+
+
+async def _attempted(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    return finished(await _attempt(function, args, kwargs))
 
 
 def _resolve(future: asyncio.Future[Answer], answer: Answer) -> None:

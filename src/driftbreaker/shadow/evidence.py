@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .comparison import Comparison, ComparisonKind, OutOfTimeError
+from .comparison import Comparison, ComparisonKind, NoAnswerError, OutOfTimeError
 
 
 def evidence(comparison: Comparison) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def sentence(comparison: Comparison, budget: float) -> str | None:
     """Return the reason of an incident that this pair makes; None where its score says it all."""
     if comparison.kind is ComparisonKind.FAILED:
         error = None if comparison.candidate is None else comparison.candidate.error
-        return f"Candidate raised {kind_of(error)}"
+        return f"Candidate {error}" if type(error) is NoAnswerError else f"Candidate raised {kind_of(error)}"
     if comparison.kind is ComparisonKind.TIMED_OUT:
         return f"Candidate took longer than {budget:g} s"
     if comparison.kind is ComparisonKind.UNUSABLE:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
 from typing import Any
 
-from .call import Call, Function, attempt
+from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, Side
 from .core import Core
-from .flow import LATER, RUN, SERVE, START, WAIT, Ask, flow_of
+from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .jobs import Job, Waiting
 from .pool import Pool
 
@@ -35,6 +34,10 @@ class Functions:
                 except StopIteration as ended:
                     comparison: Comparison = ended.value
                     break
+        except BaseException as error:
+            if call.is_interrupted(error):
+                self._core.abandon(call)
+            raise
         finally:
             drive.forget()
         if call.error is not None:
@@ -58,6 +61,8 @@ class _Drive:
         """Do what a flow asks for."""
         if ask is SERVE:
             return self._serve(side)
+        if ask is TRY:
+            return attempt(self._functions[side], *self._call.arguments(side), Exception)
         if ask is START:
             return self._start(side)
         if ask is WAIT:
@@ -97,8 +102,12 @@ class _Drive:
         return True
 
     def _wait(self) -> Answer | None:
-        waiting, budget = self._started, self._core.options.budget
-        return None if waiting is None else waiting.wait(budget, self._pool.lose)
+        if self._started is None:
+            return None
+        self._call.waits = True
+        answer = self._started.wait(self._core.options.budget, self._pool.lose)
+        self._call.waits = False
+        return answer
 
     def _later(self, side: Side) -> bool:
         call, core = self._call, self._core
@@ -114,10 +123,5 @@ class _Drive:
 
 
 def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Call a function for what it answers or raises; a coroutine is no answer."""
-    answer = attempt(function, args, kwargs)
-    if isinstance(answer.value, CoroutineType):
-        answer.value.close()  # it would warn that nobody awaited it
-        error = TypeError("a function that is no coroutine function answered with a coroutine")
-        return Answer(None, error, answer.seconds)
-    return answer
+    """Call a function for what it answers or raises; what is yet to be run is no answer."""
+    return finished(attempt(function, args, kwargs))

@@ -20,7 +20,19 @@ class Job:
     - `dropped`: called instead of all that where it never ran.
     """
 
-    __slots__ = ("_claim", "_context", "_then", "_work", "begun", "budget", "deadline", "dropped", "handing_on", "lost")
+    __slots__ = (
+        "_claim",
+        "_context",
+        "_then",
+        "_work",
+        "begun",
+        "budget",
+        "deadline",
+        "dropped",
+        "handing_on",
+        "is_news",
+        "lost",
+    )
 
     def __init__(
         self, work: Callable[[], Answer], then: Then, budget: float | None, dropped: Callable[[], object]
@@ -35,6 +47,7 @@ class Job:
         self.begun = False
         self.lost = False
         self.handing_on = False
+        self.is_news = False
 
     def claim(self) -> bool:
         """Take the word; return whether nobody had it."""
@@ -53,10 +66,11 @@ class Job:
             self._context.run(self._then, answer)
 
     def late(self) -> Job:
-        """Return the work of handing on that this was late."""
+        """Return the news that this was late: the work of handing it on, which is never dropped."""
         answer = Answer(None, OutOfTimeError(f"took longer than {self.budget:g} s"), self.budget or 0.0)
         late = Job(lambda: answer, self._then, self.budget, self.dropped)
         late._context = self._context.copy()
+        late.is_news = True
         return late
 
 

@@ -22,6 +22,7 @@ from ..model import Verdict
 from ..scores import ScoreFunction
 from ..settings import BreakerSettings
 from .comparison import Comparison
+from .forms import check_plain
 
 Isolate = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
 BUDGET = 5.0
@@ -100,10 +101,18 @@ def checked_options(
     workers: int = WORKERS,
 ) -> Options:
     """Check everything that a shadow is given; raise InvalidArgumentError for what cannot be."""
-    functions = (("score", score), ("schema", schema), ("redact", redact), ("publish", publish))
+    functions: tuple[tuple[str, Any], ...] = (
+        ("score", score),
+        ("schema", schema),
+        ("redact", redact),
+        ("publish", publish),
+    )
     for what, function in functions:
         if function is not None:
             check_callable(function, what)
+    for what, function in (*functions, ("key", key), ("scope", scope), ("isolate", isolate)):
+        if callable(function):
+            check_plain(function, what)  # nobody would await it, and a schema that never ran passes everything
     return Options(
         serve=_one_of(serve, "serve", "control", "candidate", "auto"),
         score=score,

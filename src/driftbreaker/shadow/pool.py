@@ -42,6 +42,8 @@ class Pool(BeginsAgain):
         self._quiet = threading.Condition(self._lock)
         self._watch = threading.Condition(self._lock)
         self._queue: deque[Job] = deque()
+        # What is known of late ones, and no worker is left to hand on: that is the watcher's.
+        self._news: list[Job] = []
         self._running: dict[Job, threading.Thread] = {}
         self._threads: set[threading.Thread] = set()
         self._watcher: threading.Thread | None = None
@@ -78,7 +80,7 @@ class Pool(BeginsAgain):
         """Wait until nothing is under way but what hangs; return whether it came to that."""
         end = time.monotonic() + check_seconds(timeout, "timeout", 0.0)
         with self._lock:
-            while self._queue or any(not job.lost for job in self._running):
+            while self._queue or self._news or any(not job.lost for job in self._running):
                 left = end - time.monotonic()
                 if left <= 0:
                     return False
@@ -140,13 +142,16 @@ class Pool(BeginsAgain):
                     return
                 job.begin()
                 self._running[job] = threading.current_thread()
-            try:
-                job.run()
-            except BaseException:
-                _logger.exception("driftbreaker: shadow %r: a comparison broke", self._name)
+            self._run(job)
             with self._lock:
                 self._end(job)
             del job
+
+    def _run(self, job: Job) -> None:
+        try:
+            job.run()
+        except BaseException:
+            _logger.exception("driftbreaker: shadow %r: a comparison broke", self._name)
 
     def _next(self) -> Job | None:
         """Return the next job, once there is one; None where this thread is not needed any more."""
@@ -178,39 +183,46 @@ class Pool(BeginsAgain):
         self._quiet.notify_all()
 
     def _drop_all(self) -> list[Job]:
-        dropped = [*self._queue]
+        """Empty the queue; return what will never run."""
+        queued = [*self._queue]
         self._queue.clear()
-        return dropped
+        self._news += (job for job in queued if job.is_news)
+        self._watch.notify_all()
+        return [job for job in queued if not job.is_news]
 
     # The watcher: it finds out what is late.
 
     def _watch_over(self) -> None:
         while True:
             with self._lock:
-                late = self._late(time.monotonic())
-                if not late and not self._rest():
+                self._find_late(time.monotonic())
+                news = [*self._news]
+                if not news and not self._rest():
                     self._watcher = None
                     return
-            for job in late:
-                job.run()
+            for job in news:
+                self._run(job)
+            with self._lock:
+                del self._news[: len(news)]
+                self._quiet.notify_all()
 
-    def _late(self, now: float) -> list[Job]:
-        """Lose what is late; return the news of it that no worker is left to hand on."""
-        left = []
+    def _find_late(self, now: float) -> None:
+        """Lose what is late, all of it, and only then see who is left to hand on the news: some may hang together."""
+        news = []
         for job in [job for job in self._running if job.deadline is not None and job.deadline <= now]:
             if job.claim():
                 self._lose(job)
-                if self._has_hands():
-                    self._queue.appendleft(job.late())
-                    self._work.notify()
-                else:
-                    left.append(job.late())
+                news.append(job.late())
             elif job.handing_on:
                 self._lose(job)
             else:  # it was done in time: what judges it has as long again
                 job.handing_on = True
                 job.deadline = now + self._budget
-        return left
+        if news and self._has_hands():
+            self._queue.extendleft(reversed(news))
+            self._work.notify(len(news))
+        else:
+            self._news += news
 
     def _rest(self) -> bool:
         """Wait until something may be late; return False where nothing came for long."""

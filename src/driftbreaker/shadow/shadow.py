@@ -12,9 +12,8 @@ from ..errors import InvalidArgumentError
 from .admission import Admission
 from .call import Call, Function
 from .comparison import Answer, Comparison, Counts
-from .contained import is_the_users
 from .core import Core
-from .forms import is_awaited
+from .forms import check_pair, is_awaited
 from .functions import Functions
 from .options import checked_options
 from .pool import Pool
@@ -112,9 +111,10 @@ class Shadow:
     def __call__(self, control: Function, candidate: Function, /, *args: Any, **kwargs: Any) -> Any:
         """Call the two with these arguments; return what the one that serves answers, or raise what it raises.
 
-        A coroutine where the control is a coroutine function; a plain candidate then runs in a thread.
+        A coroutine where the control is a coroutine function; a plain candidate then runs in a thread. Raises
+        InvalidArgumentError for a control that is not callable, or a generator function: never for a candidate.
         """
-        if is_awaited(control, candidate):
+        if is_awaited(control):
             return self._await(control, candidate, args, kwargs)
         return self._call(control, candidate, args, kwargs)
 
@@ -138,7 +138,7 @@ class Shadow:
 
         In the background mode the part that is still to come is missing: the whole one goes to `publish`.
         """
-        if is_awaited(control, candidate):
+        if is_awaited(control):
             return self._compare_awaited(control, candidate, args, kwargs)
         return self._compare(control, candidate, args, kwargs)
 
@@ -153,7 +153,8 @@ class Shadow:
 
         def decorate(control: Callable[P, T]) -> Callable[P, T]:
             function: Function = control
-            if is_awaited(function, candidate):
+            check_pair(function, candidate)
+            if is_awaited(function):
 
                 @wraps(function)
                 async def shadowed(*args: Any, **kwargs: Any) -> Any:
@@ -175,9 +176,7 @@ class Shadow:
             call = self._admission.admit(args, kwargs)
             if self._isolates and call is not None and not call.alone and not self._admission.isolate(call):
                 self._core.not_isolated(call)
-        except BaseException as error:
-            if is_the_users(error):
-                raise
+        except Exception:  # noqa: BLE001  whatever breaks in here; what is no Exception is the host's
             self._tally.broken += 1
             return None
         return call
@@ -205,7 +204,7 @@ class Shadow:
         try:
             await home.run(call, control, candidate)
         except BaseException as error:
-            if home.is_cancellation(error) or not self._survives(call, error):
+            if not self._survives(call, error):
                 raise
         return call.value if call.done else await control(*args, **kwargs)
 
@@ -234,7 +233,7 @@ class Shadow:
             try:
                 return await home.run(call, control, candidate)
             except BaseException as error:
-                if home.is_cancellation(error) or not self._survives(call, error):
+                if not self._survives(call, error):
                     raise
             if call.done:
                 return self._core.unjudged(call, Answer(call.value, None, 0.0))
@@ -244,7 +243,7 @@ class Shadow:
 
     def _survives(self, call: Call, error: BaseException) -> bool:
         """Return whether an error is ours, and so not the caller's; here nothing is left to be relied on."""
-        if isinstance(error, KeyboardInterrupt) or (call.began and not call.done):
+        if call.is_interrupted(error) or (call.began and not call.done):
             return False
         self._tally.broken += 1
         return True
@@ -271,6 +270,8 @@ class Shadow:
         """
         check_seconds(timeout, "timeout", 0.0)
         self._admission.end()
+        if self._coroutines is not None:
+            self._coroutines.give_up()
         self._pool.close(timeout)
 
     async def adrain(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  the same argument as the other door's

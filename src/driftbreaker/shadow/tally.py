@@ -17,16 +17,16 @@ class Tally(BeginsAgain):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._kinds: dict[ComparisonKind, int] = {}
-        self._verdicts: dict[Verdict, int] = {}
-        self._fallbacks = self._reports = self._hooks = 0
         self._warned: set[str] = set()
-        #: Counted without a call: it happens where there is neither stack nor memory left for one.
-        self.broken = 0
         super().__init__()
 
     def begin_again(self) -> None:
-        """Take a lock that no thread of another process holds."""
+        """Count what this process does, with a lock that no thread of another holds. What was said is said."""
+        self._kinds: dict[ComparisonKind, int] = {}
+        self._verdicts: dict[Verdict, int] = {}
+        self._fallbacks = self._reports = self._hooks = 0
+        #: Counted without a call: it happens where there is neither stack nor memory left for one.
+        self.broken = 0
         # Taken again by the thread that has it, where a finalizer or a signal handler of the host's calls in between.
         self._lock = threading.RLock()
 
