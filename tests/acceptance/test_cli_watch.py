@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -87,6 +88,7 @@ def watching(place: Place, *arguments: str) -> Iterator[Watching]:
 def test_every_change_is_a_line(place: Place) -> None:
     furnish(place)
     with watching(place) as watch:
+        watch.until(lambda: len(watch.out) == 1)
         assert watch.out[0].startswith("■ V2 OFF · serving V1  pricing  since ")
         place.enable("pricing")
         place.disable("search", "again")
@@ -95,6 +97,43 @@ def test_every_change_is_a_line(place: Place) -> None:
     assert watch.out[1].endswith("● V2 ON  pricing  enable by alice: on")
     assert watch.out[2].endswith("■ V2 OFF · serving V1  search  disable by alice: again")
     assert watch.err[-1] == "Interrupted."
+
+
+CTRL_C_IN_A_FINALISER = """
+import os, signal, sys
+from driftbreaker.cli.watch.looking import Eyes
+
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:  # until the signal is there: what its handler raises is dropped here
+            pass
+
+looks, see = [], Eyes.look
+
+def look(self):
+    looks.append(None)
+    if len(looks) == 2:
+        Finalised()
+    return see(self)
+
+Eyes.look = look
+from driftbreaker.cli import main
+main()
+"""
+
+
+def test_ctrl_c_is_not_lost_where_python_drops_it(place: Place) -> None:
+    furnish(place)
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C_IN_A_FINALISER, "watch", "--db", place.url, *QUICK],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 130
+    assert "Exception ignored" in done.stderr, "or nothing was dropped"
+    assert done.stderr.endswith("Interrupted.\n")
 
 
 def test_off_and_on_again_between_two_looks_is_two_lines(place: Place) -> None:
@@ -119,6 +158,7 @@ def test_only_what_is_watched_is_told(place: Place) -> None:
     place.disable("pricing", scope="gpt-4")
     place.disable("pricing", scope="gpt-5")
     with watching(place, "pricing", "--scope", "gpt-4", "--json") as watch:
+        watch.until(lambda: len(watch.out) == 2)
         assert [json.loads(line)["breaker"]["scope"] for line in watch.out] == ["", "gpt-4"]
         place.disable("search")
         place.enable("pricing", scope="gpt-5")

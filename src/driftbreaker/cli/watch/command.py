@@ -12,6 +12,7 @@ import click
 from driftbreaker.cli.completion import optional_name_argument
 from driftbreaker.cli.database import open_database, url_option
 from driftbreaker.cli.exits import Failure, TimedOut, Usage
+from driftbreaker.cli.interrupts import Interrupts
 from driftbreaker.cli.options import shared
 from driftbreaker.cli.seconds import Seconds
 from driftbreaker.cli.text import plain, tell
@@ -58,8 +59,10 @@ def watch(
     """
     if until is not None and name is None:
         raise Usage(f"--until {until} of which breaker? Give its NAME")
-    pace = _Pace(interval, None if timeout is None else time.monotonic() + timeout)
-    with open_database(url, PATIENCE if timeout is None else max(min(PATIENCE, timeout), 0.001)) as database:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    patience = PATIENCE if timeout is None else max(min(PATIENCE, timeout), 0.001)
+    with Interrupts() as interrupts, open_database(url, patience) as database:
+        pace = _Pace(interval, deadline, interrupts)
         eyes = _eyes(database, name, scope)
         if not is_new:
             eyes.must_be_there()
@@ -82,13 +85,16 @@ class _OverError(Exception):
 class _Pace:
     interval: float
     deadline: float | None
+    interrupts: Interrupts
 
     def rest(self, shown: Lines | Live) -> None:
         """Let an interval pass, with the picture kept moving. Raises _OverError at the deadline."""
         end = time.monotonic() + self.interval
         while (left := self._left(end)) > 0:
             time.sleep(left if shown.tick is None else min(left, shown.tick))
+            self.interrupts.raise_again()
             shown.again()
+        self.interrupts.raise_again()
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise _OverError
 
