@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-from tests.support.crowd import Place
+from tests.support.crowd import Place, begin_for_real
 from tests.support.promises import assert_promises_kept
 from tests.support.worlds import World
 from tests.torture.scenarios import NAMES, ORDERS, SCENARIOS, Rows, Scenario, seen
@@ -43,12 +43,6 @@ def watch_points(engine: Engine, reach: Callable[[str], None]) -> None:
     event.listen(engine, "before_cursor_execute", at("before"))
     event.listen(engine, "after_cursor_execute", at("after"))
     engine.dialect.do_commit = do_commit  # type: ignore[method-assign]  # no event follows the COMMIT
-
-
-def begin_for_real(engine: Engine) -> None:
-    """Take SQLite's BEGIN out of the driver's hands, as SQLAlchemy's manual has it."""
-    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
 
 def die_at(place: Place, mode: str, scenario: str, point: int) -> str:
