@@ -13,24 +13,30 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
+import importlib
 import json
+import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
+import traceback
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
-
-from driftbreaker.testing import postgres_server
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src/driftbreaker")
@@ -56,7 +62,22 @@ EXPLAINED = ROOT / "scripts" / "survivors.toml"
 #: The share that must be killed, of those that are not on their way.
 GOAL = 0.95
 CONTRACT = "tests/contract tests/sqlite"
+#: What is loaded already is one of pytest's own plugins, whose asserts are nobody's.
+QUIETLY = ("-x", "-q", "--no-header", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 STAGES = 5
+#: What all tests import and no mutant changes: most of the time that a short test takes, were it not shared.
+PRELOADED = (
+    "aiosqlite",
+    "asyncpg",
+    "click",
+    "fastapi.testclient",
+    "httpx2",
+    "hypothesis.stateful",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.ext.asyncio",
+    "sqlmodel",
+)
 PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
 TIMES = count(1)
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
@@ -152,26 +173,71 @@ def everything() -> str:
 
 
 def run(tree: Path, driver: str, tests: str, postgres: str, patience: float | None = PATIENCE) -> str | None:
-    """Run some tests; return the first that failed, or None when all passed."""
+    """Run some tests in a forked child; return the first that failed, or None when all passed."""
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(tree / "src"),
-        "PYTHONPYCACHEPREFIX": str(tree / "compiled"),
         "DRIFTBREAKER_DRIVERS": driver,
         "DRIFTBREAKER_TEST_POSTGRES": postgres,
+        "PYTHONPATH": str(tree / "src"),  # for the programs that tests start
+        "PYTHONPYCACHEPREFIX": str(tree / "compiled"),
     }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-k", SLOW, *tests.split()]
-    try:
-        done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=patience, check=False
-        )
-    except subprocess.TimeoutExpired:
+    with tempfile.TemporaryFile("w+") as said:
+        child = os.fork()
+        if child == 0:
+            _test(tree, environment, tests, said.fileno())
+        status = _status_of(child, patience)
+        said.seek(0)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", said.read(), re.MULTILINE)
+    if status is None:
         return f"timeout on {driver}"
-    if done.returncode == 0:
+    if status == 0:
         return None
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return failed[1] if failed else "nothing could be imported"
+
+
+def _test(tree: Path, environment: dict[str, str], tests: str, said: int) -> NoReturn:
+    """Be a child that runs tests of a mutant, and ends."""
+    status = 3
+    try:
+        os.setsid()
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        os.chdir(tree)
+        os.environ.update(environment)
+        sys.pycache_prefix = environment["PYTHONPYCACHEPREFIX"]
+        sys.dont_write_bytecode = False
+        sys.path[:0] = [environment["PYTHONPATH"], str(tree)]
+        status = int(pytest.main([*QUIETLY, "-k", SLOW, *tests.split()]))
+    except BaseException:  # noqa: BLE001  whatever it is, the child ends here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _status_of(child: int, patience: float | None) -> int | None:
+    """Wait for a child; end it, and whatever it started, where it takes too long, and return None."""
+    end = math.inf if patience is None else time.monotonic() + patience
+    while time.monotonic() < end:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a PostgreSQL in a process of its own, for nothing of ours may be imported in this one."""
+    program = (
+        "import sys; from driftbreaker.testing import postgres_server\n"
+        "with postgres_server() as server: print(server.url('postgres'), flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as process:
+        yield process.stdout.readline().strip().replace("+psycopg", "")
+        process.stdin.close()
 
 
 def known() -> dict[str, dict[str, Any]]:
@@ -229,8 +295,9 @@ def main() -> None:
     tree = ROOT / "build" / f"mutants-{part}"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "build", ".*_cache", ".hypothesis"))
-    with postgres_server() as server:
-        url = server.url("postgres").replace("+psycopg", "")
+    for module in PRELOADED:
+        importlib.import_module(module)
+    with server() as url:
         failed = None if options.trusting else run(tree, "sqlite,psycopg,asyncpg", everything(), url, patience=None)
         if failed is not None:
             sys.exit(f"{failed} fails before anything is changed")
