@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, Side
+from .contained import own_decimals
 from .core import Core
 from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .jobs import Job, Waiting
@@ -123,5 +125,13 @@ class _Drive:
 
 
 def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Call a function for what it answers or raises; what is yet to be run is no answer."""
-    return finished(attempt(function, args, kwargs))
+    """Call a function for what it answers or raises; what is yet to be run is no answer.
+
+    In a context of its own: what it sets there is neither the caller's nor the score function's.
+    """
+    return finished(copy_context().run(_aside, function, args, kwargs))
+
+
+def _aside(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    own_decimals()
+    return attempt(function, args, kwargs)
