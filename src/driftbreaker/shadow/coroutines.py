@@ -100,6 +100,7 @@ class Coroutines:
                 core.abandon(call)
                 raise
             core.tally.broken += 1
+            call.compares = False  # as that it is counted
         finally:
             drive.forget()
 
