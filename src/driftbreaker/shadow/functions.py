@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from decimal import getcontext, setcontext
 from functools import partial
 from typing import Any
 
 from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, Side
-from .contained import own_decimals
 from .core import Core
 from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .jobs import Job, Waiting
@@ -129,9 +129,6 @@ def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
 
     In a context of its own: what it sets there is neither the caller's nor the score function's.
     """
-    return finished(copy_context().run(_aside, function, args, kwargs))
-
-
-def _aside(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    own_decimals()
-    return attempt(function, args, kwargs)
+    context = copy_context()
+    context.run(setcontext, getcontext().copy())  # see `own_decimals`: the same, sooner
+    return finished(context.run(attempt, function, args, kwargs))
