@@ -361,6 +361,8 @@ def test_whatever_breaks_in_here_an_answer_that_is_there_is_returned(
 
     assert way.call(shadow, control, lambda: answer) is answer
     assert len(calls) <= 1 + (serve == "candidate"), "where a guard broke before it had an answer, the control serves"
+    if part == "settle":
+        assert (shadow.counts.broken, shadow.counts.kinds) == (1, {}), "wherever it broke, that is counted"
 
 
 @pytest.mark.parametrize("part", ["admit", "isolate"])

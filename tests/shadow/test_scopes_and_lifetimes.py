@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
-from driftbreaker import Event, InvalidArgumentError, listen
+from driftbreaker import CircuitBreaker, Event, InvalidArgumentError, Reporter, listen
 from driftbreaker.scores import equality
 from driftbreaker.shadow import Why
 
@@ -26,6 +28,28 @@ def test_a_scope_is_text_or_read_off_the_calls_arguments(house: House, way: Any,
     house.board.set(NAME, scope="gpt-4", is_open=True)
     pair = way.compare(shadow, lambda order, model: 1, lambda order, model: 1, 7, model="gpt-4")
     assert (pair.why, pair.scope) == (Why.OPEN, "gpt-4")
+
+
+@pytest.mark.parametrize(("scope", "counted"), [("acme", 1), ("", 0)], ids=["a scope", "the whole"])
+def test_a_report_is_late_by_its_own_row_and_not_by_the_wholes(
+    house: House, sqlite_url: str, scope: str, counted: int
+) -> None:
+    engine = create_engine(sqlite_url)
+    reporter = Reporter(engine)
+    shadow = house.shadow(reporter=reporter, scope=scope, beside="inline")
+
+    def fails_while_the_whole_is_switched_off_and_on() -> None:
+        with Session(engine) as session, session.begin():
+            CircuitBreaker(session, NAME).disable("off", actor="alice")
+            CircuitBreaker(session, NAME).enable("on", actor="alice")
+        raise ValueError
+
+    shadow(int, fails_while_the_whole_is_switched_off_and_on)
+    assert reporter.flush()
+    with Session(engine) as session:
+        assert CircuitBreaker(session, NAME, scope=scope).get_state().consecutive_failures == counted
+    reporter.close()
+    engine.dispose()
 
 
 def test_the_calls_own_keywords_may_be_called_anything(house: House, way: Any, beside: str) -> None:

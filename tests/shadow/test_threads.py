@@ -10,10 +10,11 @@ import time
 import pytest
 
 from driftbreaker.scores import equality
-from driftbreaker.shadow import pool
+from driftbreaker.shadow import jobs, pool
 
 from .conftest import House, own_threads, until
 from .test_budget import LATE
+from .test_control_is_safe import raising
 
 
 def test_threads_that_hang_are_replaced_up_to_a_cap_and_then_comparisons_are_skipped(
@@ -103,6 +104,23 @@ def test_more_than_can_wait_is_skipped_and_counted(
     gate.set()
     assert shadow.drain()
     assert shadow.counts["compared"] == 4
+
+
+@pytest.mark.parametrize("serve", ["control", "candidate"])
+def test_who_waits_for_an_answer_that_breaks_on_its_way_is_served_all_the_same(
+    house: House, serve: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thread that has no memory left takes the word, and has not the room to hand it over."""
+    monkeypatch.setattr(jobs.Waiting, "_take", raising(MemoryError()))
+    monkeypatch.setattr(jobs, "HANDING_OVER", 0.05)
+    shadow = house.shadow(serve=serve, score=equality(), budget=0.1, beside="thread")
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(shadow(lambda: 1, lambda: 2)), daemon=True)
+    caller.start()
+    caller.join(5)
+    assert answers == [1]
+    assert shadow.counts.kinds == {"skipped": 1}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 @pytest.mark.parametrize("serve", ["control", "candidate"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import getcontext, setcontext
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TypeVar
 
@@ -16,6 +17,11 @@ class OwnThread(threading.Thread):
 def is_the_users(error: BaseException) -> bool:
     """Return whether an error is not the code's but the user's, who wants the program to end."""
     return isinstance(error, KeyboardInterrupt) and not isinstance(threading.current_thread(), OwnThread)
+
+
+def own_decimals() -> None:
+    """Give this context a copy of its rules for decimals: V1 may reckon by them, and copied contexts share them."""
+    setcontext(getcontext().copy())
 
 
 def unfinished(answer: object) -> str | None:

@@ -102,8 +102,9 @@ class Core(BeginsAgain):
         schema = self.options.schema
         if answer.error is not None or call.schema_checked:
             return answer
-        words = unfinished(answer.value)
-        if words is not None:  # `auto` has served it: it is the caller's, and open
+        # Of what ran beside, this was asked already. What `auto` has served is the caller's, and open.
+        words = unfinished(answer.value) if call.served == "candidate" else None
+        if words is not None:
             return Answer(answer.value, NoAnswerError(f"answered with {words}"), answer.seconds)
         if schema is None:
             return answer

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from ..threads import in_thread
 from .call import Call, Function, attempt, finished
 from .comparison import Answer, Comparison, ComparisonKind, OutOfTimeError, Side, Why
-from .contained import is_the_users
+from .contained import is_the_users, own_decimals
 from .core import Core
 from .flow import LATER, RUN, SERVE, START, TRY, WAIT, Ask, flow_of
 from .forms import is_coroutine_function
@@ -100,6 +100,7 @@ class Coroutines:
                 core.abandon(call)
                 raise
             core.tally.broken += 1
+            call.compares = False  # as that it is counted
         finally:
             drive.forget()
 
@@ -259,6 +260,7 @@ async def _attempt(
 
 
 async def _attempted(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    own_decimals()
     return finished(await _attempt(function, args, kwargs))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
+from decimal import getcontext, setcontext
 from functools import partial
 from typing import Any
 
@@ -123,5 +125,10 @@ class _Drive:
 
 
 def attempted(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-    """Call a function for what it answers or raises; what is yet to be run is no answer."""
-    return finished(attempt(function, args, kwargs))
+    """Call a function for what it answers or raises; what is yet to be run is no answer.
+
+    In a context of its own: what it sets there is neither the caller's nor the score function's.
+    """
+    context = copy_context()
+    context.run(setcontext, getcontext().copy())  # see `own_decimals`: the same, sooner
+    return finished(context.run(attempt, function, args, kwargs))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from .comparison import Answer, OutOfTimeError
 
+#: How many seconds a thread may take to hand an answer over that it has.
+HANDING_OVER = 1.0
 Then = Callable[[Answer], object]
 
 
@@ -104,5 +106,5 @@ class Waiting:
             seconds = time.perf_counter() - self._began
             return Answer(None, OutOfTimeError(f"took longer than {budget:g} s"), seconds)
         if self._answer is None:
-            self._ready.acquire()  # it is being handed over
+            self._ready.acquire(timeout=HANDING_OVER)  # unless that broke, for want of memory
         return self._answer

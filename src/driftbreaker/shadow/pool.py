@@ -25,10 +25,14 @@ IDLE = 5.0
 
 
 class Pool(BeginsAgain):
-    """Threads for one shadow: at most `size` that work, and as many again in the place of such as hang."""
+    """Threads for one shadow: at most `size` that work, and as many again in the place of such as hang.
 
-    def __init__(self, name: str, size: int, budget: float) -> None:
+    `broke`: told of each comparison that broke in one of them.
+    """
+
+    def __init__(self, name: str, size: int, budget: float, broke: Callable[[], object]) -> None:
         self._name = name
+        self._broke = broke
         self._budget = budget
         self._size = size
         self._closed = False
@@ -151,6 +155,7 @@ class Pool(BeginsAgain):
         try:
             job.run()
         except BaseException:
+            self._broke()
             _logger.exception("driftbreaker: shadow %r: a comparison broke", self._name)
 
     def _next(self) -> Job | None:

@@ -70,7 +70,7 @@ class Shadow:
         self._tally = Tally(self._name)
         self._admission = Admission(board, self._name, checked, self._tally)
         self._core = Core(self._name, reporter, checked, self._tally)
-        self._pool = Pool(self._name, checked.workers, checked.budget)
+        self._pool = Pool(self._name, checked.workers, checked.budget, self._tally.broke)
         self._functions = Functions(self._core, self._pool)
         self._coroutines: Coroutines | None = None
         self._is_auto = checked.serve == "auto"

@@ -37,6 +37,10 @@ class Tally(BeginsAgain):
             if verdict is not None:
                 self._verdicts[verdict] = self._verdicts.get(verdict, 0) + 1
 
+    def broke(self) -> None:
+        """Count one comparison that broke in a thread of ours."""
+        self.broken += 1
+
     def fell_back(self) -> None:
         """Count one call that the control had to serve."""
         with self._lock:
