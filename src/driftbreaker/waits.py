@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 MAX_RETRY_AFTER = 3_600.0
 JITTER = 0.1
 
 Chance = Callable[[], float]
+#: Not from Python's own source: that is the host's to seed and to count on, and a forked child's copy of it draws alike.
+CHANCE: Chance = random.SystemRandom().random
 
 
 def back_off(failures: int, base: float, cap: float, chance: Chance, retry_after: float | None = None) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,7 +11,7 @@ from ..line import cut_off
 from ..refresh.connection import ANSWER, own_engine
 from ..refresh.listener import DEAF, PING_EVERY, PONG, RETRY_BASE, RETRY_CAP, DeafError
 from ..refresh.refresher import Refresher
-from ..waits import back_off
+from ..waits import CHANCE, back_off
 from .connecting import connect, discard, within
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ async def keep_listening(
             cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
             said = str(cause) if isinstance(cause, DeafError) else f"LISTEN failed: {cause!r}".partition("\n")[0]
             refresher.hears(hearing=False, why=said)
-            await happens(closing, back_off(ears.failures, RETRY_BASE, RETRY_CAP, random.random))
+            await happens(closing, back_off(ears.failures, RETRY_BASE, RETRY_CAP, CHANCE))
 
 
 async def happens(event: asyncio.Event, within: float) -> bool:

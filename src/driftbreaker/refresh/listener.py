@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine
 
-from ..waits import back_off
+from ..waits import CHANCE, back_off
 from .connection import ANSWER, OwnConnection, end
 from .refresher import Refresher
 
@@ -81,7 +80,7 @@ class Listener:
                 said = str(error).partition("\n")[0] if isinstance(error, DeafError) else f"LISTEN failed: {error!r}"
                 self._refresher.hears(hearing=False, why=said)
                 self._asking_since = None
-                self._closing.wait(back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random))
+                self._closing.wait(back_off(self._failures, RETRY_BASE, RETRY_CAP, CHANCE))
         self._line.close()
 
     def _listen(self, connection: Connection) -> None:

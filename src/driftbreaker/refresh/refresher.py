@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from ..hooks import Event, emit
 from ..model import Change, Key
 from ..snapshot import ForcedOff, Snapshot
 from ..store import Reader, Reading, read_message
+from ..waits import CHANCE
 from .options import Options
 from .pacing import Pacing
 
@@ -35,7 +35,7 @@ class Refresher:
         self._wake = wake
         self._reader = Reader(options.tables, options.clock)
         self._lock = threading.Lock()
-        self._pacing = Pacing(options.poll, random.random, time.monotonic())
+        self._pacing = Pacing(options.poll, CHANCE, time.monotonic())
         self._poll = options.poll
         self._turn_at = 0.0
         self._awaited: dict[Key, tuple[int, float]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ from ..clean import clean_text
 from ..model import AlertState
 from ..outbox import Claim, Settled
 from ..threads import in_thread
-from ..waits import Chance, back_off
+from ..waits import CHANCE, Chance, back_off
 from .options import Options
 from .schedule import next_send
 
@@ -33,7 +32,7 @@ def wants(cadence: Cadence, claim: Claim) -> bool:
 
 
 async def deliver(
-    channel: Channel, claims: Sequence[Claim], options: Options, chance: Chance = random.random
+    channel: Channel, claims: Sequence[Claim], options: Options, chance: Chance = CHANCE
 ) -> list[Settled]:
     """Send what the channel wants to hear of, and return every claim with its outcome and when it is due again."""
     wanted = [claim for claim in claims if wants(channel.cadence, claim)]

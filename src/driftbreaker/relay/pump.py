@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -17,7 +16,7 @@ from ..alerts import Channel, Result
 from ..hooks import Event, emit
 from ..model import AlertState
 from ..outbox import Settled
-from ..waits import back_off, spread
+from ..waits import CHANCE, back_off, spread
 from .delivery import close, deliver
 from .options import A_WEEK, Options, Pass
 
@@ -111,10 +110,10 @@ class Pump:
                 return
             if failures:
                 # Woken or not: what is down is not asked at every commit of the host's.
-                pause = back_off(failures, self._options.retry_base, self._options.resend_interval, random.random)
+                pause = back_off(failures, self._options.retry_base, self._options.resend_interval, CHANCE)
                 await self._wait(pause)
             else:
-                await self._wait(spread(self._options.poll, random.random), wake)
+                await self._wait(spread(self._options.poll, CHANCE), wake)
 
     async def _worked(self, what: str, work: Callable[[], Coroutine[Any, Any, Pass]]) -> bool:
         try:

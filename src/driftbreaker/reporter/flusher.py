@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..waits import back_off
+from ..waits import CHANCE, back_off
 from .counts import ReporterCounts
 from .options import Options
 from .pending import Pending, Report, Waiting
@@ -280,7 +279,7 @@ class Flusher:
     def _end(self) -> None:
         self._failures = self._failures + 1 if self._cut_off else 0
         if self._cut_off:
-            self._retry_at = self._now() + back_off(self._failures, RETRY_BASE, RETRY_CAP, random.random)
+            self._retry_at = self._now() + back_off(self._failures, RETRY_BASE, RETRY_CAP, CHANCE)
         if self._error is not None:
             self._teller.failed(self._error)
         elif self._wrote and not self._troubles:
