@@ -92,6 +92,15 @@ def as_dict(record: Any) -> dict[str, Any]:
     return {name: each.isoformat() if isinstance(each, datetime) else each for name, each in values.items()}
 
 
+class Basis(StrEnum):
+    """What a handle's answer rests on."""
+
+    DATABASE = "database"
+    OUTAGE = "outage policy"
+    FORCED = "forced off"
+    OVERRIDE = "override"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """One comparison of candidate and control, or a sum of some: its score, the verdict on it, the evidence.

@@ -9,7 +9,7 @@ MAX_RETRY_AFTER = 3_600.0
 JITTER = 0.1
 
 Chance = Callable[[], float]
-#: Not from Python's own source: that is the host's to seed and to count on, and a forked child's copy of it draws alike.
+#: Not Python's own source: that is the host's to seed and to count on, and a forked child's copy of it draws alike.
 CHANCE: Chance = random.SystemRandom().random
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..hooks import Event, emit
+from ..model import Basis
 from .call import Call
 from .comparison import ComparisonKind, Side, Why
 from .contained import is_the_users, plain
@@ -138,9 +139,4 @@ class Admission(BeginsAgain):
 
 def _is_guess(gate: Gate) -> bool:
     """Return whether a handle answers what it does while nobody knows. Asked of boards that have not read it yet."""
-    basis = getattr(gate, "basis", None)
-    if basis is None:  # no handle of ours
-        return False
-    from ..snapshot import Basis
-
-    return basis is Basis.OUTAGE
+    return getattr(gate, "basis", None) is Basis.OUTAGE  # other gates than handles have none

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import CannotTellError
-from ..model import Key
+from ..model import Basis, Key
 from .outage import Outage
 
 if TYPE_CHECKING:
     from .snapshot import Snapshot
-
-
-class Basis(StrEnum):
-    """What a handle's answer rests on."""
-
-    DATABASE = "database"
-    OUTAGE = "outage policy"
-    FORCED = "forced off"
-    OVERRIDE = "override"
 
 
 class Handle:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from ..model import Key
+from ..model import Basis, Key
 from ..store import ABSENT, Reading, Sighting
 from .forced import ForcedOff
-from .handle import Basis, Handle
+from .handle import Handle
 from .outage import Outage
 from .overrides import overrides
 
