@@ -28,12 +28,14 @@ def reply(served_by: str, *, tripped: bool = False) -> tuple[int, dict[str, Any]
 
 @contextmanager
 def workers(answer: Answer, count: int = 1) -> Iterator[list[Worker]]:
-    """Stand in for worker processes: `answer` is given the worker's number and what it is asked."""
+    """Stand in for worker processes: `answer` is given the worker's number and what it is asked to quote."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             number = servers.index(self.server) + 1
-            status, body = answer(number, parse_qs(urlsplit(self.path).query))
+            asked = urlsplit(self.path)
+            shadowed = asked.path == "/shadow-quote"
+            status, body = reply("control") if shadowed else answer(number, parse_qs(asked.query))
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -70,6 +72,7 @@ def test_each_request_is_sent_once_to_some_worker() -> None:
     assert sorted(asked) == sorted(request.at.isoformat() for request in stream.requests(40, seed=5))
     assert [served.turn.again for served in sending.served] == [False] * 40
     assert {served.worker.number for served in sending.served} == {1, 2}
+    assert len(sending.shadowed) == 40
 
 
 def test_after_a_trip_each_worker_is_asked_until_the_control_serves() -> None:
@@ -90,6 +93,7 @@ def test_after_a_trip_each_worker_is_asked_until_the_control_serves() -> None:
     again = [served for served in sending.served if served.turn.again]
     assert {served.worker.number for served in again if served.reply.served_by == "control"} == {1, 2}
     assert len(again) == 8
+    assert len(sending.shadowed) == 1, "what is asked again is asked for its news alone"
 
 
 def test_a_worker_that_never_hears_of_a_trip_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
