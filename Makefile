@@ -14,10 +14,11 @@ LOCK := --all-extras --universal --python-version 3.11 --generate-hashes --no-an
 demo: .venv/.ready
 	$(BIN)/driftbreaker demo
 
-# A file's tests stay in one process. Three at a time, for two processors: tests wait for databases and clocks. In the
-# order of the folders, for what has the fewest tests is not what ends soonest.
+# A file's tests stay in one process. Four at a time, for two processors: tests wait for databases and clocks. In the
+# order of the folders, for what has the fewest tests is not what ends soonest. Python may keep what it compiles, as it
+# does for users: hundreds of commands are started.
 test: .venv/.ready
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # What a real Alertmanager makes of our alerts, on SQLite and PostgreSQL; needs Debian's package, and says so.
 test-alertmanager: .venv/.ready

@@ -47,7 +47,7 @@ def test_the_short_torture_is_the_torture_alone(long: str) -> None:
 def torture(long: str) -> str:
     """Return the command that `make torture` runs."""
     made = subprocess.run(
-        ["make", "-n", "-o", ".venv/.ready", "torture", f"LONG={long}"],
+        ["make", "--no-print-directory", "-n", "-o", ".venv/.ready", "torture", f"LONG={long}"],
         cwd=TESTS.parent,
         capture_output=True,
         text=True,
