@@ -51,8 +51,8 @@ def calls(engine: Engine) -> list[Result]:
 class Minute:
     """What a minute of reports came to: what was sent, what the reporter says of it, and what the database does.
 
-    `streak` and `expected` are of the breaker that now and then hears of a good one; `counted` is the other's, which
-    hears of bad ones alone: each of its reports is one more in the database, or was lost.
+    `counted` is of the breaker of the first half minute, which hears of bad ones alone: each of its reports is one more
+    in the database, or was lost. `streak` and `expected` are of the second's, which now and then hears of a good one.
     """
 
     sent: int
@@ -83,11 +83,11 @@ def minute(engine: Engine) -> Minute:
         began, processor = time.perf_counter(), time.process_time()
         for sent in range(0, REPORTS, BURST):
             _wait_until(began + SECONDS * sent / REPORTS)
-            for bad in chance.choices((True, False), (0.999, 0.001), k=BURST // 2):
-                streak = streak + 1 if bad else 0
+            all_bad = sent < REPORTS // 2
+            for bad in chance.choices((True, False), (1, 0) if all_bad else (0.999, 0.001), k=BURST):
+                streak = 0 if all_bad or not bad else streak + 1
                 called = time.perf_counter()
-                reporter.report("minute", BAD if bad else GOOD)
-                reporter.report("all bad", BAD)
+                reporter.report("all bad" if all_bad else "minute", BAD if bad else GOOD)
                 slowest = max(slowest, time.perf_counter() - called)
         seconds, busy = time.perf_counter() - began, time.process_time() - processor
         reporter.close()
