@@ -30,7 +30,7 @@ def commands(sqlite: str, postgres: str, bytecode: Path) -> list[Result]:
         name = " ".join(arguments).replace("-m driftbreaker.cli", "driftbreaker")
         return Contender(name.replace(sqlite, "SQLite").replace(postgres, "PostgreSQL"), run)
 
-    check = ("-m", "driftbreaker.cli", "check", "price-v2", "--db")
+    check = ("-m", "driftbreaker.cli", "check", "checked", "--db")
     return race(
         [
             starting("-c", "pass"),
