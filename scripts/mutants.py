@@ -277,7 +277,7 @@ def report() -> int:
 
 def explanations() -> set[tuple[str, str, int]]:
     """Return the names of the survivors that are explained."""
-    read = tomllib.loads(EXPLAINED.read_text())["survivor"]
+    read = tomllib.loads(EXPLAINED.read_text()).get("survivor", [])
     return {(each["path"], each["change"].strip(), each.get("twin", 0)) for each in read if each["why"].strip()}
 
 

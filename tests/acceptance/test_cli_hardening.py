@@ -328,18 +328,17 @@ def test_without_a_terminal_there_is_no_colour(command: str, sample: Sample, sql
 
 
 # What it makes of 40 columns, see test_cli_terminal.
-@pytest.mark.parametrize("columns", [200])
 @each(WITH_A_DATABASE)
-def test_a_wide_terminal(command: str, sample: Sample, columns: int, sqlite_url: str, tmp_path: Path) -> None:
+def test_a_wide_terminal(command: str, sample: Sample, sqlite_url: str, tmp_path: Path) -> None:
     furnish(Place(sqlite_url, create_engine(sqlite_url)), reason="wrong on discounts of more than 20 % in " + "x" * 50)
     arguments = [*command.split(), *sample.given(tmp_path), "--db", sqlite_url]
-    with Tty(*arguments, columns=columns) as tty:
+    with Tty(*arguments, columns=200) as tty:
         assert tty.wait() == sample.exits
         # Everything that a screen cannot obey, and every mode that is left on, is noticed here.
         screen = tty.screen
     assert "Traceback" not in tty.said
     assert not screen.modes
-    assert width(longest(screen)) <= columns
+    assert width(longest(screen)) <= 200
 
 
 def longest(screen: Screen) -> str:

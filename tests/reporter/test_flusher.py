@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -17,6 +16,7 @@ from driftbreaker.reporter.pending import Report
 from driftbreaker.reporter.writing import Chunk
 from tests.support.boards import logged
 from tests.support.simulated import (
+    SIXTY,
     Clock,
     RefusedError,
     Scene,
@@ -29,16 +29,9 @@ from tests.support.simulated import (
     read_only,
     refused_commit,
     segments_of,
-    traced,
 )
 
-SIXTY = [f"{number:02}" for number in range(60)]
-
-
-@pytest.fixture(autouse=True)
-def _traced() -> Iterator[None]:
-    with traced():
-        yield
+pytestmark = pytest.mark.usefixtures("every_report_traced")
 
 
 def chunks_of(scene: Scene, outcome: object = None, *, due_only: bool = True) -> list[list[str]]:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from driftbreaker.reporter.writing import Chunk
 from tests.support.simulated import (
+    SIXTY,
     Scene,
     lock_timeout,
-    traced,
 )
 
-SIXTY = [f"{number:02}" for number in range(60)]
-
-
-@pytest.fixture(autouse=True)
-def _traced() -> Iterator[None]:
-    with traced():
-        yield
+pytestmark = pytest.mark.usefixtures("every_report_traced")
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2])

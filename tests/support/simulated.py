@@ -22,6 +22,8 @@ from driftbreaker.reporter.writing import Chunk
 NEVER = Consecutive(1_000_000)
 VERDICTS = (Verdict.BAD, Verdict.GOOD, Verdict.INCONCLUSIVE)
 
+SIXTY = [f"{number:02}" for number in range(60)]
+
 
 class Traced(Batch):
     """Remembers every observation that it sums up, in its order: their scores are their numbers."""
