@@ -101,17 +101,16 @@ class Basis(StrEnum):
     OVERRIDE = "override"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observation:
+class Observation(NamedTuple):
     """One comparison of candidate and control, or a sum of some: its score, the verdict on it, the evidence.
 
-    `why` is what an incident says of it, where that is not the score.
+    `why` is what an incident says of it, where that is not the score. A tuple: one is made on each sampled request.
     """
 
     score: float
     verdict: Verdict
+    details: dict[str, Any]
     samples: int = 1
-    details: dict[str, Any] = field(default_factory=dict)
     why: str | None = None
 
 

@@ -46,9 +46,8 @@ def _is_own(module: Any, name: str) -> bool:
 def _describe(path: str, found: Any) -> Iterator[str]:
     if inspect.isclass(found):
         yield f"{path}({', '.join(base.__name__ for base in found.__bases__)})"
-        if dataclasses.is_dataclass(found):
-            for field in dataclasses.fields(found):
-                yield f"{path}.{field.name}: {field.type}"
+        for name, kind in _fields(found):
+            yield f"{path}.{name}: {kind}"
         for name, member in sorted(_members(found).items()):
             if name == "__init__" or not name.startswith("_"):
                 yield from _describe_member(f"{path}.{name}", member)
@@ -56,6 +55,14 @@ def _describe(path: str, found: Any) -> Iterator[str]:
         yield f"{_kind(found)}{path}{inspect.signature(found)}"
     else:
         yield f"{path}: {type(found).__name__}"
+
+
+def _fields(found: type) -> list[tuple[str, str]]:
+    """Return the fields of a record, dataclass or named tuple, with their types as they are written."""
+    if dataclasses.is_dataclass(found):
+        return [(field.name, str(field.type)) for field in dataclasses.fields(found)]
+    names: tuple[str, ...] = getattr(found, "_fields", ())
+    return [(name, found.__annotations__[name].__forward_arg__) for name in names]
 
 
 def _members(found: type) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _traced() -> Iterator[None]:
 
 
 def report(number: int, name: str = "pricing", generation: int | None = None) -> Report:
-    return Report(Key(name, ""), generation, Observation(score=float(number), verdict=Verdict.BAD))
+    return Report(Key(name, ""), generation, Observation(score=float(number), verdict=Verdict.BAD, details={}))
 
 
 def numbers(waiting: list[Waiting]) -> list[float]:

@@ -28,6 +28,10 @@ from .line import bound
 
 # A crash of the server loses nothing that was committed; only one of the machine would.
 SURVIVES_A_CRASH = {"synchronous_commit": "on", "full_page_writes": "on", "wal_retrieve_retry_interval": "100ms"}
+# A replica that was cut off for a while, or that a busy machine left behind, still finds what it needs.
+KEPT_FOR_REPLICAS = {"wal_keep_size": "512MB"}
+#: Seconds. A replica may wait for those that read from it (max_standby_streaming_delay, 30 s) before it goes on.
+FOLLOWS = 60.0
 
 
 class RestartableServer(PostgresServer):
@@ -40,7 +44,7 @@ class RestartableServer(PostgresServer):
     def __init__(self, version: int | None = None, **settings: str) -> None:
         """Start a version (the newest of the wheel by default) with further settings."""
         self.binaries = chosen(version)
-        self.settings = SURVIVES_A_CRASH | settings
+        self.settings = SURVIVES_A_CRASH | KEPT_FOR_REPLICAS | settings
         self._take_over(Cluster(self.binaries, durable=False, settings=self.settings))
 
     def _take_over(self, cluster: Cluster) -> None:
@@ -119,8 +123,21 @@ class Replica(RestartableServer):
     def catch_up(self) -> None:
         """Wait until it shows everything that was committed on its primary before."""
         ((goal,),) = self._primary.ask("SELECT pg_current_wal_flush_lsn()")
-        eventually(
-            lambda: self.ask("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", goal) == [(True,)], "the replica follows"
+        try:
+            eventually(
+                lambda: self.ask("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", goal) == [(True,)],
+                "the replica follows",
+                FOLLOWS,
+            )
+        except AssertionError as error:
+            error.add_note(f"to {goal}; it stands so: {self._standing()}\n{self._own.log()}")
+            raise
+
+    def _standing(self) -> list[tuple[Any, ...]]:
+        return self.ask(
+            "SELECT pg_get_wal_replay_pause_state(), pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(),"
+            " current_setting('recovery_min_apply_delay'), status, pg_stat_get_activity(pid)::text"
+            " FROM (VALUES (1)) one LEFT JOIN pg_stat_wal_receiver ON true"
         )
 
     def pause(self) -> None:

@@ -125,7 +125,7 @@ class Scene:
         self.stirred += 1
 
     def report(self, name: str, verdict: Verdict = Verdict.BAD, generation: int | None = None) -> None:
-        observation = Observation(score=float(self.reported), verdict=verdict)
+        observation = Observation(score=float(self.reported), verdict=verdict, details={})
         self.reported += 1
         self.flusher.add(Report(Key(name, ""), generation, observation))
 

@@ -146,7 +146,9 @@ def test_two_batches_together_are_the_batch_of_all(first: list[Verdict], second:
 
 
 def observations() -> st.SearchStrategy[list[Observation]]:
-    one = st.builds(Observation, score=SCORES, verdict=st.sampled_from(Verdict), samples=st.integers(1, 5))
+    one = st.builds(
+        Observation, score=SCORES, verdict=st.sampled_from(Verdict), details=st.just({}), samples=st.integers(1, 5)
+    )
     return st.lists(one, max_size=12)
 
 

@@ -25,6 +25,8 @@ from driftbreaker.scores import (
     relative_delta,
     symmetric_delta,
 )
+from driftbreaker.scores.quick import Ratio, relative_of_floats
+from driftbreaker.scores.quick import relative as relative_of_any
 from tests.support.odd import HOSTILES, ODD
 
 relative, symmetric = relative_delta(), symmetric_delta()
@@ -38,6 +40,7 @@ EXACT = st.one_of(
     st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20),
     st.fractions(-(10**9), 10**9, max_denominator=10**9),
 )
+UNITS, HALVES = st.integers(-(10**12), 10**12), st.sampled_from([0.0, 0.4999, 0.5, 0.5001])
 FLOATS = st.floats(-1e100, 1e100, allow_subnormal=False)
 
 
@@ -133,6 +136,30 @@ def test_floats_score_within_half_a_unit_of_the_twelfth_place(control: float, ca
     ratio = abs(Fraction(candidate) - Fraction(control)) / abs(Fraction(control))
     assume(ratio < MAX_SCORE)
     assert abs(Fraction(relative(control, candidate)) - ratio) <= (1 + 10 * ratio) * Fraction(51, 10**14)
+
+
+PARTS = st.one_of(st.floats(-2.0, 2.0), st.builds(lambda units, half: (units + half) / 1e12, UNITS, HALVES))
+
+
+@given(st.floats(-1e300, 1e300), PARTS, st.sampled_from([0.0, 1.0, 0.5, 1.0000000000000002, 3.0]))
+@example(1.0, 0.5e-12, 0.0)
+@example(1.0, -1.0, 0.0)
+@example(5e-324, 1.0, 0.0)
+@example(1e300, -2.0, 1.0)
+def test_floats_that_are_scored_as_floats_score_what_whole_numbers_say(
+    control: float, part: float, floor: float
+) -> None:
+    """Where rounding could tell the two apart, floats do not answer."""
+    candidate, least = control + control * part, abs(control) * floor
+    quickly = relative_of_floats(control, candidate, least)
+    exactly = relative_of_any(control, candidate, Ratio(*Fraction(repr(least)).as_integer_ratio()))
+    assert quickly in (None, exactly)
+
+
+def test_almost_all_prices_are_scored_as_floats() -> None:
+    prices = [cents / 100 for cents in range(1, 2_001)]
+    scores = [relative_of_floats(price, price * 1.2, 0.0) for price in prices]
+    assert scores == [0.2] * len(prices)
 
 
 @given(FLOATS, FLOATS, FLOATS)

@@ -158,9 +158,9 @@ def _called(
 
 def _observation(score: float, verdict: Verdict, samples: int, details: Details | None, why: str | None) -> Observation:
     return Observation(
-        score=score,
-        verdict=verdict,
-        samples=1 if samples == 1 else check_count(samples, "samples", 1),
-        details=clean_details(details) if details and verdict is Verdict.BAD else {},
-        why=None if why is None else check_why(why),
+        score,
+        verdict,
+        clean_details(details) if details and verdict is Verdict.BAD else {},
+        1 if samples == 1 else check_count(samples, "samples", 1),
+        None if why is None else check_why(why),
     )

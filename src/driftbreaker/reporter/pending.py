@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..checks import MAX_INTEGER
@@ -35,7 +34,7 @@ class Report(NamedTuple):
         """Return it without its evidence."""
         if self.observation is None:
             return self._replace(details=_cut(), weight=0)
-        return self._replace(observation=replace(self.observation, details=_cut()), weight=0)
+        return self._replace(observation=self.observation._replace(details=_cut()), weight=0)
 
 
 def _cut() -> dict[str, Any]:
@@ -87,7 +86,7 @@ class Segment:
     def strip(self) -> None:
         """Keep all that it comes to, but not the evidence."""
         if self._worst_weight and self.batch.worst is not None:
-            self.batch.worst = replace(self.batch.worst, details=_cut())
+            self.batch.worst = self.batch.worst._replace(details=_cut())
         if self._errors_weight:
             self.schema_details = _cut()
         self._worst_weight = self._errors_weight = 0

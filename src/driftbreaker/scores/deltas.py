@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +11,7 @@ from ..checks import check_threshold_score
 from ..errors import InvalidArgumentError, Unusable, UnusableScoreError
 from .exact import Amount, read
 from .measuring import MAX_SCORE, as_score
-from .quick import Ratio, relative
+from .quick import Ratio, relative, relative_of_floats
 
 Number = int | float | Decimal | Fraction
 
@@ -28,7 +29,7 @@ def relative_delta(*, floor: Number = 0, zero: float | None = MAX_SCORE) -> Call
     The function raises UnusableScoreError of kind `not_a_number` (text, truth values), `not_finite` or `too_large`.
     """
     least, at_zero = _floor(floor), None if zero is None else _at_zero(zero)
-    whole = Ratio(least.numerator, least.denominator)
+    whole, nearly = Ratio(least.numerator, least.denominator), _as_float(least)
 
     def score(control: Amount, candidate: Amount) -> float:
         if not (control.value or least):
@@ -38,7 +39,11 @@ def relative_delta(*, floor: Number = 0, zero: float | None = MAX_SCORE) -> Call
     closely = _between_numbers(score)
 
     def of_answers(control: object, candidate: object) -> float:
-        quickly = relative(control, candidate, whole)
+        quickly = None
+        if type(control) is float and type(candidate) is float:
+            quickly = relative_of_floats(control, candidate, nearly)
+        if quickly is None:
+            quickly = relative(control, candidate, whole)
         return closely(control, candidate) if quickly is None else quickly
 
     return of_answers
@@ -98,6 +103,13 @@ def _floor(value: Number) -> Fraction:
     if floor < 0:
         raise InvalidArgumentError(f"floor must be >= 0, got {value!r}")
     return floor
+
+
+def _as_float(floor: Fraction) -> float:
+    try:
+        return float(floor)
+    except OverflowError:
+        return math.inf
 
 
 def _at_zero(value: float) -> float:

@@ -1,4 +1,6 @@
-"""Ordinary numbers, scored in whole numbers alone: the same scores as by fractions, in a fraction of the time.
+"""Ordinary numbers: the same scores as by fractions, in a fraction of the time.
+
+Floats are reckoned with as floats wherever it is certain that the rounding hides it; all others in whole numbers.
 
 Scores are made on hot paths, and almost all answers are plain floats, ints or Decimals of a few digits.
 """
@@ -14,6 +16,17 @@ from .measuring import MAX_SCORE, as_rounded
 _MAX_DIGITS = 40
 _MAX_INT = 2**128
 _MAX_SCORE = int(MAX_SCORE)  # a float would not hold it times a wide number
+
+#: What a score below 1 is rounded to: 12 decimal places.
+_SCALE = 1e12
+#: How close to the middle between two of those a score may lie, in their unit, before floats cannot tell its side.
+#:
+#: The shortest decimal that reads as a float lies within u = 2**-53 of it, in parts of it; each operation adds as much.
+#: For a candidate below twice the larger of control and floor, the difference is wrong by at most 4u of that, the
+#: quotient by 6u, and times 10**12 that is less than 0.001.
+_UNSURE = 0.01
+#: Where floats are as dense as that, and nothing overflows.
+_LEAST, _MOST = 1e-290, 1e290
 
 
 class Ratio(NamedTuple):
@@ -41,6 +54,23 @@ def _of_decimal(answer: Decimal) -> Ratio | None:
     if type(exponent) is not int or abs(exponent) > _MAX_DIGITS or len(digits) > _MAX_DIGITS:
         return None
     return Ratio(*answer.as_integer_ratio())
+
+
+def relative_of_floats(control: float, candidate: float, floor: float) -> float | None:
+    """Return |candidate - control| / max(|control|, floor) as rounded; None where floats are not sure of it."""
+    size = control if control >= 0.0 else -control
+    if size < floor:
+        size = floor
+    if not _LEAST < size < _MOST:
+        return None
+    scaled = abs(candidate - control) / size * _SCALE
+    if not scaled < _SCALE:
+        return None
+    whole = int(scaled)
+    rest = scaled - whole
+    if abs(rest - 0.5) < _UNSURE:
+        return None
+    return (whole + (rest > 0.5)) / _SCALE
 
 
 def relative(control: object, candidate: object, floor: Ratio) -> float | None:

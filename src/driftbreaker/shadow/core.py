@@ -77,7 +77,7 @@ class Core(BeginsAgain):
         else:
             judged = kind, None, _INCONCLUSIVE
         comparison = self._comparison(call, (control, candidate), judged)
-        quiet = judged[0] in _QUIET
+        quiet = judged[0] is not _COMPARED and judged[0] in _QUIET
         call.compares = False
         self.tally.add(judged[0], None if quiet else judged[2])
         if not quiet:
