@@ -110,8 +110,17 @@ def show_contention() -> None:
     As services run it: on one that forgets, a transaction is nothing but processor time, and so is all that it shares.
     """
     with postgres_server(durable=True) as server:
-        results, incidents = contention.contend(prepared(server.url(server.create_database())))
-    show(f"{contention.PROCESSES} processes, transactions held 5 ms", results, "tx/s")
+        url = prepared(server.url(server.create_database()))
+        engine = create_engine(url)
+        contention.prepare(engine)
+        engine.dispose()
+        contests = {count: contention.contend(url, count) for count in (contention.PROCESSES, contention.FEW)}
+    for count, contest in contests.items():
+        show(f"{count} processes, transactions held 5 ms", contest.shares, "tx/s")
+        print(f"  {'processor time of a transaction, µs':44} {'client':>12} {'server':>7} {'processors busy':>18}")
+        for each in contest.costs:
+            print(f"  {each.name:44} {each.client:12.0f} {each.server:7.0f} {each.busy:18.0%}")
+    incidents = sum(contest.incidents for contest in contests.values())
     print(f"  incidents made meanwhile: {incidents}   promise 0 {kept(incidents == 0)}")
 
 

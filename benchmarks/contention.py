@@ -1,15 +1,22 @@
-"""Sixteen forked processes, each in transactions that it holds for 5 ms: what does the breaker cost the throughput?"""
+"""Sixteen forked processes, each in transactions that it holds for 5 ms: what does the breaker cost the throughput?
+
+And why: where the processors are busy all the time, a throughput's share is the share of processor time. So what a
+transaction takes of that is measured along, of the client's and of the server's. The same with two processes shows what
+is left where there is time to spare.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
@@ -20,6 +27,8 @@ from .peers import OriginBreaker, prepare_origin
 from .rounds import Result
 
 PROCESSES = 16
+#: So few that the processors are idle most of the time.
+FEW = 2
 HOLD = 0.005
 NEVER = BreakerSettings(failure_threshold=2**40, ttl=timedelta(days=1))
 
@@ -98,25 +107,35 @@ LOADS = (
 )
 
 
-def contend(url: str, *, rounds: int = 5, seconds: float = 1.0) -> tuple[list[Result], int]:
-    """Run every load in every round; return shares of the bare throughput, and the incidents that were made."""
-    engine = create_engine(url)
-    _prepare(engine)
-    before = _incidents(engine)
-    workers = [_Worker(url) for _ in range(PROCESSES)]
-    throughput: dict[str, list[float]] = {load.name: [] for load in LOADS}
-    for number in range(rounds):
-        turn = number % len(LOADS)
-        for load in (*LOADS[turn:], *LOADS[:turn]):
-            throughput[load.name].append(_run(workers, LOADS.index(load), seconds))
-    for worker in workers:
-        worker.stop()
-    made = _incidents(engine) - before
-    engine.dispose()
-    return [_share(load, throughput) for load in LOADS], made
+class Run(NamedTuple):
+    """What some transactions came to: how many, and the seconds of processor time of clients and servers."""
+
+    done: int
+    client: float
+    server: float
 
 
-def _prepare(engine: Engine) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """What one transaction takes of a processor, in microseconds; `busy`, the share of all processors' time in use."""
+
+    name: str
+    client: float
+    server: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Shares of the bare throughput, what each kind of transaction costs, and the incidents that were made."""
+
+    shares: list[Result]
+    costs: list[Cost]
+    incidents: int
+
+
+def prepare(engine: Engine) -> None:
+    """Make the tables and the rows that the loads use."""
     prepare_origin(engine, "quiet", "flapping")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE bench_work (id BIGSERIAL PRIMARY KEY, turn BIGINT NOT NULL)"))
@@ -125,6 +144,24 @@ def _prepare(engine: Engine) -> None:
             CircuitBreaker(session, name, settings=NEVER).report_drift(0.9)
             CircuitBreaker(session, name, settings=NEVER).report_drift(0.1)
         CircuitBreaker(session, "open").disable("bench", actor="bench")
+
+
+def contend(url: str, processes: int = PROCESSES, *, rounds: int = 5, seconds: float = 1.0) -> Contest:
+    """Run every load in every round, in so many processes."""
+    engine = create_engine(url)
+    before = _incidents(engine)
+    workers = [_Worker(url) for _ in range(processes)]
+    runs: dict[str, list[Run]] = {load.name: [] for load in LOADS}
+    for number in range(rounds):
+        turn = number % len(LOADS)
+        for load in (*LOADS[turn:], *LOADS[:turn]):
+            runs[load.name].append(_run(workers, LOADS.index(load), seconds))
+    for worker in workers:
+        worker.stop()
+    made = _incidents(engine) - before
+    engine.dispose()
+    shares = [_share(load, runs, seconds, promised=processes == PROCESSES) for load in LOADS]
+    return Contest(shares, [_cost(name, found, seconds) for name, found in runs.items()], made)
 
 
 def _incidents(engine: Engine) -> int:
@@ -144,8 +181,8 @@ class _Worker:
     def start(self, load: int, at: float, until: float) -> None:
         self._pipe.send((load, at, until))
 
-    def result(self) -> int:
-        return int(self._pipe.recv())
+    def result(self) -> Run:
+        return Run(*self._pipe.recv())
 
     def stop(self) -> None:
         self._pipe.send(None)
@@ -156,35 +193,58 @@ def _serve(url: str, pipe: Connection) -> None:
     engine = create_engine(url, pool_size=1)
     while (order := pipe.recv()) is not None:
         load, at, until = order
+        backend = _backend(engine)
         time.sleep(max(0.0, at - time.monotonic()))
-        done = 0
+        done, client, server = 0, time.process_time(), _processor_time(backend)
         while time.monotonic() < until:
             with Session(engine) as session, session.begin():
                 LOADS[load].work(session, done)
                 time.sleep(HOLD)
             done += 1
-        pipe.send(done)
+        pipe.send((done, time.process_time() - client, _processor_time(backend) - server))
     engine.dispose()
 
 
-def _run(workers: Sequence[_Worker], load: int, seconds: float) -> float:
+def _backend(engine: Engine) -> int:
+    """Return the process on the server of the one connection in the pool."""
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def _processor_time(process: int) -> float:
+    """Return the seconds that a process has run; not a number where the system does not say."""
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return float("nan")
+
+
+def _run(workers: Sequence[_Worker], load: int, seconds: float) -> Run:
     # A gate: everybody starts at the same moment.
     at = time.monotonic() + 0.05
     for worker in workers:
         worker.start(load, at, at + seconds)
-    return sum(worker.result() for worker in workers) / seconds
+    done, client, server = zip(*(worker.result() for worker in workers), strict=True)
+    return Run(sum(done), sum(client), sum(server))
 
 
-def _share(load: Load, throughput: dict[str, Any]) -> Result:
-    beside = throughput[load.beside or LOADS[0].name]
-    shares = sorted(mine / base for mine, base in zip(throughput[load.name], beside, strict=True))
+def _share(load: Load, runs: dict[str, list[Run]], seconds: float, *, promised: bool) -> Result:
+    mine, beside = runs[load.name], runs[load.beside or LOADS[0].name]
+    shares = sorted(each.done / base.done for each, base in zip(mine, beside, strict=True))
     low, _, high = statistics.quantiles(shares, n=4)
     return Result(
         load.name,
-        statistics.median(throughput[load.name]),
+        statistics.median(each.done / seconds for each in mine),
         statistics.median(shares),
         low,
         high,
-        load.limit,
+        load.limit if promised else None,
         at_least=True,
     )
+
+
+def _cost(name: str, runs: list[Run], seconds: float) -> Cost:
+    done = sum(each.done for each in runs)
+    client, server = sum(each.client for each in runs), sum(each.server for each in runs)
+    busy = (client + server) / (len(runs) * seconds * (os.cpu_count() or 1))
+    return Cost(name, client / done * 1e6, server / done * 1e6, busy)

@@ -42,6 +42,8 @@ from .store.late import LateReport, report_late
 from .tables import Tables, default_tables
 
 Details = Mapping[str, Any]
+#: Of those who bring none. Made once: breakers are made on each request, and settings are checked.
+_DEFAULTS = BreakerSettings()
 
 
 class BreakerOptions(TypedDict, total=False):
@@ -104,7 +106,7 @@ class CircuitBreaker:
         check_clock(clock)
         self._door = Door(
             key=key,
-            settings=settings or BreakerSettings(),
+            settings=settings or _DEFAULTS,
             tables=tables or default_tables(),
             clock=clock,
             owns_settings=settings is not None,

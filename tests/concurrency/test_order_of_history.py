@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from driftbreaker import BreakerSettings
-from tests.support.crowd import Crowd, Member, Place
+from tests.support.crowd import Crowd, Member, Place, until_somebody_waits
 from tests.support.promises import assert_promises_kept
 from tests.support.worlds import World
 
@@ -78,19 +76,11 @@ def act_while_another_waits(member: Member, acts: Deed, waits: Deed) -> datetime
         else:
             breaker.report_drift(0.5)
             member.meet()
-            _until_somebody_waits(member.world)
+            until_somebody_waits(member.world)
             acts(breaker)
         failed_at: datetime | None = breaker.get_state().last_failure_at
         session.commit()
     return failed_at
-
-
-def _until_somebody_waits(world: World) -> None:
-    deadline = time.monotonic() + 10
-    with world.outside.connect() as connection:
-        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
-            assert time.monotonic() < deadline, "nobody waits"
-            time.sleep(0.01)
 
 
 def reset(breaker: Any) -> None:

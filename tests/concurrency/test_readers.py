@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from tests.support.crowd import Crowd, Member, Place
+from tests.support.crowd import Crowd, Member, Place, until_somebody_waits
 from tests.support.worlds import World
 
 Deed = Callable[[Any], Any]
@@ -124,3 +125,29 @@ def test_checks_of_an_expired_breaker_do_not_wait(crowd: Crowd, place: Place, wo
     assert writer.let_go_when_told, "a check waited for whoever writes the recovery"
     assert set(given.values()) == {False}
     assert [entry["change"] for entry in world.rows("history")] == ["disable", "recover"]
+
+
+def clear_one_after_the_other(member: Member) -> bool:
+    """Member 0 clears the streak while member 1 waits to do so; return whether the row is held when it was its turn."""
+    with member.world.committed() as breaker:
+        if member.number == 1:
+            member.meet()
+        breaker.report_drift(0.1)
+        if member.number == 0:
+            member.meet()
+            until_somebody_waits(member.world)
+            return True
+        with member.world.outside.connect() as connection:
+            free = connection.execute(text("SELECT 1 FROM driftbreaker_breakers FOR UPDATE SKIP LOCKED")).all()
+        return not free
+
+
+@pytest.mark.parametrize("place", ["psycopg"], indirect=True)
+def test_a_good_report_that_waited_for_the_row_holds_it_also_where_nothing_is_left_to_clear(
+    crowd: Crowd, place: Place, world: World
+) -> None:
+    """PostgreSQL locks a row that was changed meanwhile before it looks at it again. docs/transactions.md says so."""
+    with world.committed() as breaker:
+        breaker.report_drift(0.5)
+    assert crowd.race(2, place, clear_one_after_the_other) == [True, True]
+    assert world.row()["failures"] == 0

@@ -77,6 +77,15 @@ class Member:
         return self._line.poll(HOLDING_SECONDS) and bool(self._line.recv())
 
 
+def until_somebody_waits(world: World) -> None:
+    """Wait until a transaction waits for another one's lock. PostgreSQL only."""
+    deadline = time.monotonic() + MEETING_SECONDS
+    with world.outside.connect() as connection:
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.01)
+
+
 Task = Callable[..., Any]
 
 
