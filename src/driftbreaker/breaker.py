@@ -200,7 +200,8 @@ class CircuitBreaker:
 
         A bad score adds one to the streak and holds the breaker's row lock until the caller's transaction ends; the
         one that reaches `failure_threshold` opens the breaker and writes incident, alert and history. A score that is
-        not bad clears a streak, and writes nothing where there is none. An open breaker is neither changed nor locked.
+        not bad clears a streak, under the same lock; where no streak was committed, it writes, locks and waits for
+        nothing. An open breaker is neither changed nor locked.
 
         Raises InvalidArgumentError (a ValueError; for what is no number at all also a TypeError) before anything is
         sent.
