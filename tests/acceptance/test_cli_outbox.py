@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import create_engine, select, text, update
 from tests.support.inbox import DOWN, REFUSED, Inbox
 from tests.support.terminal import Place, cli
 
-from driftbreaker import Cadence
+from driftbreaker import Cadence, metadata
 from driftbreaker.tables import default_tables
 
 TABLES = default_tables()
@@ -238,6 +238,20 @@ def test_retry_leaves_to_a_relay_what_it_is_sending(place: Place) -> None:
         connection.execute(update(d).values(lease_until=datetime(2020, 1, 1, tzinfo=UTC)))
     told = json.loads(cli("outbox", "retry", "pricing", "--db", place.url, "--json").stdout)
     assert (len(told["due"]), told["at_work"]) == (1, 0)
+
+
+def test_retry_does_not_wait_for_a_relay_that_is_about_to_settle(postgres_url: str) -> None:
+    """Two who lock many rows each, and wait for each other's, would never be done."""
+    place = Place(postgres_url, create_engine(postgres_url))
+    metadata.create_all(place.engine)
+    place.disable("pricing")
+    place.relay(Inbox("down", answer=DOWN), retry_base=3600.0)
+    with place.engine.begin() as relay:
+        relay.execute(text("SELECT 1 FROM driftbreaker_deliveries FOR UPDATE"))
+        done = cli("outbox", "retry", "--all", "--db", place.url, "--timeout", "20")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert cli("outbox", "retry", "--all", "--db", place.url).exit_code == 0
+    place.engine.dispose()
 
 
 @pytest.mark.parametrize("arguments", [(), ("pricing", "--all")])

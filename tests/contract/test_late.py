@@ -128,10 +128,19 @@ def test_several_breakers_are_made_in_the_order_of_their_names(world: World) -> 
         assert touched == sorted(touched)
 
 
-def test_the_callers_work_is_flushed_first(world: World) -> None:
+@pytest.mark.parametrize("work", ["new", "changed", "deleted"])
+def test_the_callers_work_is_flushed_first(world: World, work: str) -> None:
     Base.metadata.create_all(world.outside)
+    with world.outside.begin() as connection:
+        connection.execute(insert(Order), [{"id": 1, "note": "old"}])
     with world.session() as session:
-        session.add(Order(id=1, note="work"))
+        old = session.get(Order, 1)
+        if work == "new":
+            session.add(Order(id=2, note="work"))
+        elif work == "changed":
+            old.note = "work"
+        else:
+            session.delete(old)
         late(world, session).report_drift(BAD)
         with world.watch() as seen:
             session.commit()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, update
+from sqlalchemy import create_engine, event, text, update
 from sqlalchemy.orm import Session
 
 from driftbreaker import Pass, Relay, outbox
@@ -89,6 +90,19 @@ def test_two_that_found_the_same_work_do_not_both_claim_it(world: World) -> None
             claimed.append(outbox.claim(session, ledger, "inbox", each, lease=30.0, records=False))
             session.commit()
     assert [len(each) for each in claimed] == [1, 0]
+
+
+def test_what_somebody_holds_is_claimed_another_time_and_not_waited_for(postgres_world: World) -> None:
+    world, inbox = postgres_world, Inbox()
+    relay = world.relay(inbox)
+    off(world)
+    assert relay.run_once() == Pass(sent=1)
+    with world.committed() as breaker:
+        breaker.enable("on", actor="alice")
+    with ThreadPoolExecutor(1) as pool, world.outside.begin() as holder:
+        holder.execute(text("SELECT 1 FROM driftbreaker_deliveries FOR UPDATE"))
+        assert pool.submit(relay.run_once).result(timeout=30) == Pass()
+    assert relay.run_once() == Pass(sent=1)
 
 
 @pytest.mark.parametrize("world", SYNC, indirect=True)
