@@ -162,6 +162,14 @@ def test_who_misspells_a_name_is_told_the_near_one(place: Place, command: str) -
     assert state(place, "pricng").version == 0, "nothing was made of it"
 
 
+def test_the_near_one_is_found_among_many(place: Place) -> None:
+    with Session(place.engine) as session, session.begin():
+        for number in range(250):
+            CircuitBreaker(session, f"a breaker, {number:03}").report_drift(0.5)
+    report(place, 0.5)
+    assert "did you mean 'pricing'?" in run(place, "show", "pticing", exits=3).stderr
+
+
 def test_a_scope_that_is_not_there_is_said_with_those_that_are(place: Place) -> None:
     report(place, 0.5, scope="gpt-4")
     assert "it has: 'gpt-4'" in run(place, "show", "pricing", "--scope", "gpt-5", exits=3).stderr

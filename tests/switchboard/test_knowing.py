@@ -274,14 +274,16 @@ def test_tables_of_another_prefix_are_another_board(world: World) -> None:
         assert not board.is_open("pricing")
 
 
-def test_a_clock_of_a_test_moves_with_each_reading(world: World) -> None:
+@pytest.mark.parametrize("since", [timedelta(0), timedelta(milliseconds=500), timedelta(seconds=1)])
+def test_a_clock_of_a_test_moves_with_each_reading(world: World, since: timedelta) -> None:
     clock = ManualClock()
     board = new_board(world, clock=clock)
     with stranger(world, settings=SHORT, clock=clock) as breaker:
         trip(breaker)
     world.call(board.refresh)
     assert board.is_open("pricing")
-    clock.advance(timedelta(seconds=2))
+    assert SHORT.ttl is not None
+    clock.advance(SHORT.ttl + since)
     world.call(board.refresh)
     assert not board.is_open("pricing")
 
