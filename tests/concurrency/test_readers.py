@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from driftbreaker import BreakerSettings
 from tests.support.crowd import Crowd, Member, Place, until_somebody_waits
 from tests.support.worlds import World
 
@@ -76,8 +77,9 @@ def closed(world: World) -> World:
 
 @pytest.fixture
 def opened(world: World) -> World:
-    with world.committed() as breaker:
-        breaker.disable("maintenance", actor="alice")
+    """By a trip: what is open still carries the streak that opened it."""
+    with world.committed(settings=BreakerSettings(failure_threshold=1)) as breaker:
+        breaker.report_drift(0.5)
     return world
 
 

@@ -149,6 +149,25 @@ def test_the_callers_work_is_flushed_first(world: World, work: str) -> None:
     assert order < count
 
 
+def test_a_commit_that_is_tried_again_makes_no_report_twice(world: World) -> None:
+    """What strikes before a statement is sent leaves transaction and session usable."""
+    struck: list[str] = []
+
+    def strike(_c: Any, _cursor: Any, _statement: str, parameters: Any, *_: Any) -> None:
+        if "b" in (parameters.values() if isinstance(parameters, dict) else parameters) and not struck:
+            struck.append("b")
+            raise RuntimeError("a listener of the host's")
+
+    with world.session() as session:
+        for name in ("a", "b"):
+            late(world, session, name).report_drift(BAD)
+        event.listen(world.sync_engine, "before_cursor_execute", strike)
+        with pytest.raises(RuntimeError):
+            session.commit()
+        session.commit()
+    assert [world.row(name)["failures"] for name in ("a", "b")] == [1, 1]
+
+
 def test_failed_flush_fails_the_commit_and_makes_no_report(world: World) -> None:
     Base.metadata.create_all(world.outside)
     with world.session() as session:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 from tests.support.ears import listening
+from tests.support.terminal import cli
 from tests.support.worlds import CHOSEN, World
 
-from driftbreaker import CircuitBreaker, Tables
+from driftbreaker import BreakerSettings, CircuitBreaker, Tables
 
 BAD = 0.9
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
@@ -115,6 +116,19 @@ def test_the_recovery_that_a_relay_writes_is_heard(postgres_world: World) -> Non
     with listening(postgres_world.url) as ears:
         assert postgres_world.relay().run_once().swept == 1
         assert ears.heard() == [["pricing", "", 2]]
+
+
+@pytest.mark.parametrize("postgres_world", PREPARING, indirect=True)
+@pytest.mark.parametrize("arguments", [("disable", "--reason", "off"), ("observe", "0.9")])
+def test_what_the_command_line_changes_is_heard(postgres_world: World, arguments: tuple[str, ...]) -> None:
+    command, *options = arguments
+    with postgres_world.committed(settings=BreakerSettings(failure_threshold=1)) as breaker:
+        breaker.report_drift(0.1)
+        breaker.report_schema_error()  # from here on there is a row, which carries the settings
+    with listening(postgres_world.url) as ears:
+        done = cli(command, "pricing", *options, "--by", "alice", "--db", postgres_world.url)
+        assert done.exit_code == 0, done.stderr
+        assert ears.heard() == [["pricing", "", postgres_world.row()["version"]]]
 
 
 @pytest.mark.parametrize("postgres_world", PREPARING, indirect=True)
