@@ -79,7 +79,7 @@ PRELOADED = (
     "sqlalchemy.ext.asyncio",
     "sqlmodel",
 )
-PATIENCE = 240  # seconds: the tests of a stage take less, unless a mutant goes on for ever
+PATIENCE = 900  # seconds: the tests of a stage take less on a busy machine, unless a mutant goes on for ever
 TIMES = count(1)
 # Minutes of generated arguments, processes to kill, event loops to wait for: they kill nothing that the others do not.
 SLOW = "not at_scale and not killed and not background and not hangs and not forked and not demo"

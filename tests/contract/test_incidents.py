@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +95,22 @@ def test_notes_are_kept_in_their_order_and_on_record(world: World, clock: Manual
         ("looks like the cache", incident.id),
         ("it was the cache", incident.id),
     ]
+
+
+def test_whatever_is_done_about_an_incident_is_on_record_with_it(world: World) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with world.committed() as breaker:
+        breaker.disable("off", actor="alice", until=tomorrow)
+        (incident,) = breaker.get_incidents()
+        breaker.acknowledge("on it", actor="bob")
+        breaker.assign("carol", "knows prices", actor="bob")
+        breaker.disable("off", actor="alice", until=tomorrow + timedelta(days=1))
+        breaker.hold("till noon", actor="bob", until=tomorrow)
+        breaker.enable("fixed", actor="alice")
+        breaker.add_note("it was the cache", actor="bob", incident_id=incident.id)
+    rows = world.rows("history")
+    expected = ["disable", "acknowledge", "assign", "extend", "hold", "enable", "note"]
+    assert [(row["change"], row["incident_id"]) for row in rows] == [(change, incident.id) for change in expected]
 
 
 def test_a_note_can_be_written_when_all_is_over(world: World) -> None:
