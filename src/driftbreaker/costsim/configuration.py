@@ -174,7 +174,7 @@ def _urls(text: str) -> str | None:
     return text or None
 
 
-@lru_cache(maxsize=8)
+@lru_cache
 def peers_of(text: str) -> tuple[str, ...]:
     """Return the URL of every peer, of one or of several with commas; raise for what the channel would refuse."""
     # Each operation makes a breaker, so what was found is kept; and who has no Alertmanager needs no HTTP client.

@@ -34,7 +34,7 @@ def quiet(sql: Sql) -> ColumnElement[bool]:
     return and_(
         o.c.state == word(AlertState.RESOLVED),
         exists().where(of_it).correlate(o),
-        ~exists().where(of_it, func.coalesce(waits, False)).correlate(o),
+        ~exists().where(of_it, waits).correlate(o),
     )
 
 

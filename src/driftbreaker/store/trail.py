@@ -38,8 +38,6 @@ class Trail:
         while page := self._page(session, after, missing):
             found += page
             after, missing = _followed(after, missing, [entry.seq for entry in page])
-            if len(page) < PAGE:
-                break
         self._read = after, missing
         return [] if begins else found
 
