@@ -44,6 +44,7 @@ def test_what_is_awaited_and_not_shown_is_asked_for(world: World) -> None:
     assert (reading.asked[CLOSED].is_open, reading.asked[CLOSED].version) == (False, 2)
     assert reading.asked[Key("unheard of", "")] == ABSENT
     assert {*read(world, awaited={OPEN: shown.version + 1}).asked} == {OPEN}
+    assert {*read(world, awaited={OPEN: shown.version - 1}).asked} == set(), "what is newer is news enough"
 
 
 def test_what_was_open_and_is_no_more_is_asked_for(world: World) -> None:
