@@ -210,7 +210,9 @@ def show_databases(parts: tuple[str, ...]) -> None:
         if "contention" in parts:
             show_contention()
         if "scale" in parts:
-            show("PostgreSQL: a million breakers, a million incidents", scale.grow(engine))
+            small = create_engine(prepared(server.url(server.create_database())))
+            show("PostgreSQL: a million breakers, a million incidents", scale.grow(small, engine))
+            small.dispose()
             share = scale.heap_only(engine)
             said = f"{share:.2%}   promise ≥ 99 % {kept(share >= 0.99)}"
             print(f"  heap-only share of the updates by {scale.REPORTS:,} reports: {said}")
