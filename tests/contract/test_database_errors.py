@@ -179,6 +179,21 @@ def test_a_pool_that_is_used_up_says_that_nothing_was_sent(sqlite_url: str) -> N
     engine.dispose()
 
 
+def test_what_sqlalchemy_refuses_is_not_called_a_lack_of_a_connection(world: World) -> None:
+    def refuse(*_: Any) -> None:
+        raise InvalidRequestError("a listener of the host's")
+
+    event.listen(world.sync_engine, "before_cursor_execute", refuse)
+    with world.session() as session:
+        for operation in ("is_disabled", "report_drift"):
+            with pytest.raises(InvalidRequestError) as caught:
+                OPERATIONS[operation](world.breaker(session))
+            assert note_of(caught.value) == (
+                f"driftbreaker: {operation} on breaker 'pricing' failed. "
+                "This failed in SQLAlchemy and not in the database."
+            )
+
+
 @pytest.fixture
 def expired(world: World) -> World:
     """One breaker whose end has passed, and one a bad score before its trip."""

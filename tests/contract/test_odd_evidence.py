@@ -32,6 +32,15 @@ class Odd:
         return "odd"
 
 
+class SaysItIsAFlag:
+    """As a mock with a specification does."""
+
+    __class__ = bool  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return "no flag"
+
+
 def deep(levels: int) -> dict[str, Any]:
     value: dict[str, Any] = {"bottom": 1}
     for _ in range(levels):
@@ -65,6 +74,7 @@ KEPT: dict[str, tuple[Any, dict[str, Any]]] = {
     "Decimal": ({"d": Decimal("0.10")}, {"d": "0.10"}),
     "UUID": ({"u": UUID(int=1)}, {"u": "00000000-0000-0000-0000-000000000001"}),
     "odd object": ({"o": Odd()}, {"o": "odd"}),
+    "odd object that says it is a flag": ({"o": [SaysItIsAFlag(), True]}, {"o": ["no flag", True]}),
     "silent object": ({"o": Silent()}, {"o": "<Silent>"}),
     "reference to something gone": ({"o": GONE}, {"o": f"<{type(GONE).__name__}>"}),
     "tuple": ({"t": (1, (2,))}, {"t": [1, [2]]}),

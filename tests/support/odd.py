@@ -46,8 +46,9 @@ class NoClass:
 
 
 def liar(kind: type) -> Any:
-    """An object that says it is of a kind that it is not of."""
-    return type("Liar", (), {"__class__": property(lambda _: kind)})()
+    """An object that says it is of a kind that it is not of; a failing test can print it all the same."""
+    printed = {"_repr_pretty_": lambda _, printer, __: printer.text(f"liar({kind.__name__})")}
+    return type("Liar", (), {"__class__": property(lambda _: kind), **printed})()
 
 
 class YesMan:

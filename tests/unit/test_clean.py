@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftbreaker.clean import MARK, MAX_BYTES, MAX_DEPTH, MAX_NODES, clean_details, clean_text, to_json, weight_of
+from tests.support.odd import HOSTILES
 
 
 class Silent:
@@ -267,6 +268,13 @@ def test_anything_becomes_json_of_at_most_64_kib_and_cleaning_again_changes_noth
     assert clean_details(cleaned) == cleaned
     assert json.loads(text) == cleaned
     assert repr(details) == before, "the caller's own is not touched"
+
+
+@pytest.mark.parametrize("place", range(len(HOSTILES)))
+def test_hostile_objects_become_json_wherever_they_stand(place: int) -> None:
+    odd = HOSTILES[place]
+    stored(odd)
+    assert stored({"list": [odd, 1], "mapping": {"a": {"b": odd}}, "last": True}).keys() == {"list", "mapping", "last"}
 
 
 @given(st.text(st.characters()), st.integers(1, 50))

@@ -11,6 +11,7 @@ _RETRYABLE = {"40001", "40P01"}
 _MISSING = {"42P01", "3F000"}
 _GONE = "The database has rolled the whole transaction back, with all that was written before: roll back, then retry."
 _NO_CONNECTION = "The session could not give a connection: nothing was sent."
+_SQLALCHEMYS_OWN = "This failed in SQLAlchemy and not in the database."
 
 
 def note_on(
@@ -27,7 +28,7 @@ def _advice(error: SQLAlchemyError, tables: Tables, dialect: str | None) -> str:
     if isinstance(error, PendingRollbackError):
         return "The transaction had failed before this call: roll it back, then retry."
     if not isinstance(error, DBAPIError):
-        return _NO_CONNECTION
+        return _NO_CONNECTION if dialect is None else _SQLALCHEMYS_OWN
     if error.connection_invalidated:
         return "The connection is lost, and with it the transaction: nothing of it was written. Roll back and retry."
     if dialect is None:
