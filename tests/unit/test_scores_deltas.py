@@ -145,6 +145,7 @@ PARTS = st.one_of(st.floats(-2.0, 2.0), st.builds(lambda units, half: (units + h
 @example(1.0, 0.5e-12, 0.0)
 @example(1.0, -1.0, 0.0)
 @example(5e-324, 1.0, 0.0)
+@example(6e-322, 0.2, 0.0)
 @example(1e300, -2.0, 1.0)
 def test_floats_that_are_scored_as_floats_score_what_whole_numbers_say(
     control: float, part: float, floor: float
