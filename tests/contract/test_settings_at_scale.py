@@ -53,9 +53,10 @@ def test_settings_of_breakers(desk: Desk, setting: str) -> None:
 @pytest.mark.parametrize("setting", ["alertname", "component", "labels", "severities", "runbook_url", "generator_url"])
 def test_settings_of_alerts(desk: Desk, setting: str) -> None:
     values = {
-        "labels": st.dictionaries(
-            st.one_of(st.from_regex("[a-z_]+", fullmatch=True), ODD.filter(hashable)), ODD, max_size=3
-        ),
+        # From pairs, not as a dictionary: Hypothesis asks what is to be a key for its class, and some refuse to say.
+        "labels": st.lists(
+            st.tuples(st.one_of(st.from_regex("[a-z_]+", fullmatch=True), ODD.filter(hashable)), ODD), max_size=3
+        ).map(dict),
         "severities": st.fixed_dictionaries(dict.fromkeys(Severity, st.one_of(st.just("high"), ODD))),
         "runbook_url": st.text(st.characters(codec=None)).map("https://a".__add__),
         "generator_url": st.text(st.characters(codec=None)).map("https://a".__add__),
