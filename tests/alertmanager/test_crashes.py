@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from driftbreaker import Alert, Alertmanager, Outcome
 from tests.contract.steps import trip
 from tests.support.alertmanagers import AlertmanagerProcess, Pager, always, eventually
+from tests.support.children import CHILDREN, import_before_forking
 from tests.support.crowd import Place
 from tests.support.worlds import World
 
@@ -49,8 +49,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "alerts.md"
 BEGIN, END = "<!-- crashes: written by tests/alertmanager/test_crashes.py -->", "<!-- crashes end -->"
 REWRITE = "DRIFTBREAKER_WRITE_DOCS=1 make test-alertmanager"
 
-CHILDREN = get_context("forkserver")
-CHILDREN.set_forkserver_preload(["pytest", "tests.alertmanager.test_crashes", "psycopg", "httpx2"])
+import_before_forking("tests.alertmanager.test_crashes", "httpx2")
 
 
 def die() -> None:

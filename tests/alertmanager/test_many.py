@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -22,11 +21,11 @@ from tests.support.alertmanagers import (
     eventually,
     pair,
 )
+from tests.support.children import CHILDREN
 from tests.support.clocks import OffsetClock
 from tests.support.crowd import Place
 from tests.support.worlds import World
 
-PROCESSES = get_context("spawn")
 BREAKERS = [f"b{number}" for number in range(5)]
 # By then both of a pair have looked once more whether there is something to tell.
 BOTH_LOOKED = PAIRS_GROUP_INTERVAL + 2 * PEER_TIMEOUT
@@ -93,8 +92,8 @@ def relay_until_told(place: Place, url: str, ready: Event) -> None:
 @contextmanager
 def working(place: Place, url: str, count: int) -> Iterator[None]:
     """Have so many workers, and see them at work."""
-    ready = [PROCESSES.Event() for _ in range(count)]
-    workers = [PROCESSES.Process(target=relay_until_told, args=(place, url, each), daemon=True) for each in ready]
+    ready = [CHILDREN.Event() for _ in range(count)]
+    workers = [CHILDREN.Process(target=relay_until_told, args=(place, url, each), daemon=True) for each in ready]
     for worker in workers:
         worker.start()
     try:

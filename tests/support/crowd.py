@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 
+from tests.support.children import CHILDREN, import_before_forking
 from tests.support.worlds import World
 
 BUSY_SECONDS = 60.0
@@ -22,6 +22,8 @@ GRACE_SECONDS = 5.0
 MEETING_SECONDS = 10.0
 # How long a holder holds when nobody tells it to let go: only a reader that had to wait for it ever sees the end.
 HOLDING_SECONDS = 5.0
+
+import_before_forking("tests.support.crowd")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,6 @@ class Crowd:
     """Processes that are started once and race many times; those of a failed race are replaced."""
 
     def __init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")
         self._members: list[tuple[Any, Connection]] = []
 
     def race(self, size: int, place: Place, task: Task, *args: Any) -> list[Any]:
@@ -173,8 +174,8 @@ class Crowd:
     def _engage(self, size: int) -> list[Connection]:
         missing = size - len(self._members)
         for _ in range(missing):
-            ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+            ours, theirs = CHILDREN.Pipe()
+            process = CHILDREN.Process(target=_serve, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
             self._members.append((process, ours))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from driftbreaker import Alert, Cadence, CircuitBreaker, Outcome, Relay
 
+from .children import CHILDREN
 from .inbox import ACCEPTED
 
 POINTS = ("before commit", "after commit", "after claim", "after send", "after settle")
@@ -62,7 +62,7 @@ def _trip_and_relay(url: str, letters: Path, die_at: str) -> None:
 
 def die(url: str, letters: Path, point: str) -> int | None:
     """Run it to its death in a process of its own; return its exit code."""
-    process = multiprocessing.get_context("spawn").Process(target=_trip_and_relay, args=(url, letters, point))
+    process = CHILDREN.Process(target=_trip_and_relay, args=(url, letters, point))
     process.start()
     process.join(60)
     return process.exitcode

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, event, text
 
+from tests.support.children import CHILDREN, import_before_forking
 from tests.support.crowd import Place, begin_for_real
 from tests.support.promises import assert_promises_kept
 from tests.support.worlds import World
@@ -21,11 +21,7 @@ DEATH_SECONDS = 60.0
 AT_ONCE_SECONDS = 10.0
 COMMITTED = "after COMMIT"
 
-# Children are forked from a process that has everything imported: a thousand of them must die within minutes.
-CHILDREN = get_context("forkserver")
-CHILDREN.set_forkserver_preload(
-    ["pytest", "tests.torture.points", "tests.torture.test_killed_anywhere", "psycopg", "asyncpg", "sqlmodel"]
-)
+import_before_forking("tests.torture.points", "tests.torture.test_killed_anywhere", "sqlmodel")
 
 
 def watch_points(engine: Engine, reach: Callable[[str], None]) -> None:
