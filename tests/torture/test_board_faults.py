@@ -39,6 +39,7 @@ BOTH_KINDS = DRIVERS if LONG else ("psycopg", "asyncpg")
 POLL, STALE = 0.1, 1.0
 KNOWN_OPEN, KNOWN_CLOSED = (Basis.DATABASE, True), (Basis.DATABASE, False)
 NOBODY_KNOWS = {Outage.OPEN: (Basis.OUTAGE, True), Outage.CLOSED: (Basis.OUTAGE, False)}
+IN_TURNS = {"failing": "restored", "stale": "fresh", "polling": "listening"}
 MEMORY_SLACK = 8 << 20
 
 
@@ -86,6 +87,11 @@ class Scene:
         kinds = self.said.kinds()
         hears = kinds["listening"] >= max(kinds["polling"], 1)
         return self.watch.all_know() and kinds["restored"] == kinds["failing"] and hears
+
+    def all_is_over(self) -> bool:
+        """Whether it has taken back all the bad that it said of itself; how often, a busy machine may decide."""
+        kinds = self.said.kinds()
+        return all(kinds[bad] == kinds[good] > 0 for bad, good in IN_TURNS.items() if bad in kinds)
 
     def backends(self) -> int:
         """How many connections the server has, but for ours."""
@@ -281,10 +287,11 @@ def test_silence_again_and_again_costs_nothing_that_stays(
             eventually(it.watch.nobody_knows, "it is stale")
             it.line.heal()
             eventually(it.settled, "it is at rest again", PATIENCE)
-            eventually(lambda: it.said.kinds()["listening"] == 1, "it hears again", PATIENCE)
-            it.said.assert_just(failing=1, polling=1, stale=1, fresh=1, restored=1, listening=1)
+            eventually(it.all_is_over, "it has said so", PATIENCE)
+            it.said.clear()
             it.line.cut()  # what the line keeps of the dead would count as ours
-            eventually(lambda: it.said.kinds()["listening"] == 2 and it.settled(), "it is at rest again", PATIENCE)
+            eventually(lambda: it.said.kinds().keys() >= {"failing", "polling"}, "it has noticed", PATIENCE)
+            eventually(it.all_is_over, "it is at rest again", PATIENCE)
             it.said.clear()
             if number == 0:
                 first, memory = at_rest(it), resident()
