@@ -28,11 +28,12 @@ test-alertmanager: .venv/.ready
 versions: .venv/.ready
 	scripts/versions
 
-# Processes killed at every statement, connections cut, storms of writers: minutes. LONG=1 for a night: that, and the
-# long form of all others that have one.
+# Processes killed at every statement, connections cut, storms of writers: minutes, two files at a time, for they wait for
+# what they have cut off. LONG=1 for hours: that, and the long form of all others that have one.
 LONG_FORMS := tests/model tests/postgres/test_isolation.py $(wildcard tests/contract/test_*_at_scale.py) tests/unit/test_settings_stored.py
+TORTURE := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/torture
 torture: .venv/.ready
-	$(if $(filter-out 0,$(LONG)),DRIFTBREAKER_LONG=1 $(BIN)/pytest tests/torture $(LONG_FORMS),$(BIN)/pytest tests/torture)
+	$(if $(filter-out 0,$(LONG)),DRIFTBREAKER_LONG=1 $(TORTURE) $(LONG_FORMS),$(TORTURE))
 
 # Hundreds of small changes to the core, each of which some test must notice: an hour. SHARE=1/2 runs half of them.
 mutants: .venv/.ready
