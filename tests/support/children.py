@@ -1,4 +1,8 @@
-"""Processes that are forked from one that has everything imported: hundreds of them must be there within seconds."""
+"""Processes that are forked from one that has everything imported: hundreds of them must be there within seconds.
+
+Their environment variables are those of the moment when the first of them was started: give a child what it needs as
+arguments.
+"""
 
 from __future__ import annotations
 
